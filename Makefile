@@ -1,0 +1,35 @@
+# Every target sets up its own .venv; the second run is quick.
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo serve test check drills bench clean
+
+$(READY): pyproject.toml
+	@test -x $(BIN)/python || python3 -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/warifu-ca demo
+
+serve: $(READY)
+	@$(BIN)/warifu-ca demo --serve
+
+test: $(READY)
+	@$(BIN)/python -m pytest -n auto
+
+check: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+drills: $(READY)
+	@$(BIN)/python -m tests.drills
+
+bench: $(READY)
+	@$(BIN)/python -m bench
+
+clean:
+	@rm -rf $(VENV)

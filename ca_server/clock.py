@@ -1,0 +1,51 @@
+"""The time, asked for in one way everywhere.
+
+Inside, a moment is an int: seconds since 1970 in UTC, so that the store keeps it as it is and two moments compare
+without a time zone. Where the manual speaks of days it means days of Japan (Asia/Tokyo). Tests hand in a clock of
+their own; nothing else in the server reads the machine's.
+"""
+
+import datetime
+import time
+import zoneinfo
+from typing import Protocol
+
+TOKYO = zoneinfo.ZoneInfo("Asia/Tokyo")
+MINUTE = 60
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+class Clock(Protocol):
+    """Tells the present moment, seconds since 1970 UTC."""
+
+    def now(self) -> int:
+        """Return the present moment."""
+
+
+class SystemClock:
+    """The machine's clock, which NTP keeps right."""
+
+    def now(self) -> int:
+        """Return the present moment, whole seconds rounded down."""
+        return int(time.time())
+
+
+def moment(now: int) -> datetime.datetime:
+    """Return `now` as an aware datetime in UTC."""
+    return datetime.datetime.fromtimestamp(now, datetime.UTC)
+
+
+def rfc3339(now: int) -> str:
+    """Render `now` as RFC 3339 in UTC to the second, the form of every time on the wire and in `--json`."""
+    return moment(now).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def day_in_tokyo(now: int) -> datetime.date:
+    """Return the day of Japan that `now` falls on, for dates of applications and mails."""
+    return datetime.datetime.fromtimestamp(now, TOKYO).date()
+
+
+def start_of_day_in_tokyo(day: datetime.date) -> int:
+    """Return the moment at which `day` begins in Japan, when what is due on it may be carried out."""
+    return int(datetime.datetime.combine(day, datetime.time(), TOKYO).timestamp())

@@ -1,0 +1,308 @@
+"""The tables, once, in portable types: str, int and bytes, so that compiled statements need no type processors.
+
+Moments are seconds since 1970 UTC, days are ISO texts, serials lower-case hexadecimal without leading zeros, ids
+random base32 texts made by whoever calls the operation. What is secret is sealed before it comes here. The `migrations`
+folder brings an older file up to these; a test compares the two.
+"""
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+
+metadata = MetaData()
+
+institution = Table(
+    "institution",
+    metadata,
+    Column("code", String(7), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("furigana", Text, nullable=False),
+    Column("family_name", Text, nullable=False),
+    Column("given_name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("language", String(2), nullable=False),
+    Column("last_number", Integer, nullable=False),
+    Column("registered_at", Integer, nullable=False),
+)
+
+officer = Table(
+    "officer",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("folded_name", Text, nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("os_user", Text),
+    Column("added_at", Integer, nullable=False),
+    Column("disabled_at", Integer),
+)
+
+application = Table(
+    "application",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(6), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("institution", String(7), nullable=False),
+    Column("institution_name", Text, nullable=False),
+    Column("furigana", Text, nullable=False),
+    Column("family_name", Text, nullable=False),
+    Column("given_name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("language", String(2), nullable=False),
+    Column("applied_on", String(10), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("reference", Text),
+    Column("content_sha256", String(64), nullable=False),
+    Column("urgent", Integer, nullable=False),
+    Column("filed_by", String(26), ForeignKey("officer.id"), nullable=False),
+    Column("filed_at", Integer, nullable=False),
+    Column("examined_by", String(26), ForeignKey("officer.id")),
+    Column("examined_at", Integer),
+    Column("approved_by", String(26), ForeignKey("officer.id")),
+    Column("approved_at", Integer),
+    Column("return_reason", Text),
+    sqlite_autoincrement=True,
+)
+Index("application_by_status", application.c.status)
+Index("application_by_institution", application.c.institution)
+
+application_item = Table(
+    "application_item",
+    metadata,
+    Column("application", Integer, ForeignKey("application.number"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("cn", String(11)),
+    Column("reason", String(16)),
+    Column("revocation", String(8)),
+    Column("revocation_on", String(10)),
+    Column("issuance", String(8)),
+    Column("issuance_on", String(10)),
+    Column("new_cn", String(11)),
+    Column("failure", Text),
+)
+Index("application_item_by_cn", application_item.c.cn)
+
+seat = Table(
+    "seat",
+    metadata,
+    Column("cn", String(11), primary_key=True),
+    Column("institution", String(7), ForeignKey("institution.code"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("status_before_suspension", String(10)),
+    Column("application", Integer, ForeignKey("application.number"), nullable=False),
+    Column("approved_at", Integer, nullable=False),
+)
+Index("seat_by_number", seat.c.institution, seat.c.number, unique=True)
+
+credential = Table(
+    "credential",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("cn", String(11), ForeignKey("seat.cn"), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("status", String(8), nullable=False),
+    Column("kid_sha256", String(64), nullable=False, unique=True),
+    Column("kid_sealed", LargeBinary),
+    Column("password_sealed", LargeBinary),
+    Column("failures", Integer, nullable=False),
+    Column("account_id", String(26)),
+    Column("claimed_by", String(40)),
+    Column("created_at", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+    Column("ended_at", Integer),
+)
+Index("credential_by_cn", credential.c.cn)
+Index(
+    "credential_by_expiry",
+    credential.c.expires_at,
+    sqlite_where=text("kid_sealed IS NOT NULL"),
+    postgresql_where=text("kid_sealed IS NOT NULL"),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("thumbprint", String(43), nullable=False, unique=True),
+    Column("jwk", Text, nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("cn", String(11), ForeignKey("seat.cn"), nullable=False),
+    Column("credential_id", String(26), ForeignKey("credential.id"), nullable=False),
+    Column("contact", Text, nullable=False),
+    Column("binding_sealed", LargeBinary, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("created_at", Integer, nullable=False),
+)
+Index("account_by_cn", account.c.cn)
+
+former_key = Table(
+    "former_key",
+    metadata,
+    Column("thumbprint", String(43), primary_key=True),
+    Column("account_id", String(26), ForeignKey("account.id"), nullable=False),
+    Column("changed_at", Integer, nullable=False),
+)
+
+acme_order = Table(
+    "acme_order",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("account_id", String(26), ForeignKey("account.id"), nullable=False),
+    Column("cn", String(11), ForeignKey("seat.cn"), nullable=False),
+    Column("identifiers", Text, nullable=False),
+    Column("replaces", Text),
+    Column("predecessor", String(40)),
+    Column("deactivated", String(16), nullable=False),
+    Column("error", Text),
+    Column("serial", String(40)),
+    Column("created_at", Integer, nullable=False),
+    Column("expires_at", Integer, nullable=False),
+)
+Index("acme_order_by_account", acme_order.c.account_id, acme_order.c.created_at)
+
+certificate = Table(
+    "certificate",
+    metadata,
+    Column("serial", String(40), primary_key=True),
+    Column("status", String(10), nullable=False),
+    Column("issuer", String(16), nullable=False),
+    Column("cn", String(11), ForeignKey("seat.cn"), nullable=False),
+    Column("order_id", String(26), ForeignKey("acme_order.id"), nullable=False),
+    Column("account_id", String(26), ForeignKey("account.id"), nullable=False),
+    Column("credential_id", String(26)),
+    Column("predecessor", String(40)),
+    Column("successor", String(40)),
+    Column("spki_sha256", String(64), nullable=False),
+    Column("not_before", Integer, nullable=False),
+    Column("not_after", Integer, nullable=False),
+    Column("tbs", LargeBinary),
+    Column("tbs_sha256", String(64), nullable=False),
+    Column("der", LargeBinary),
+    Column("planned_at", Integer, nullable=False),
+    Column("issued_at", Integer),
+    Column("server", String(26), nullable=False),
+    Column("lease_until", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("revoked_at", Integer),
+    Column("reason", Integer),
+    Column("crl_entry", LargeBinary),
+)
+_STANDING = "status NOT IN ('aborted') AND "
+Index(
+    "certificate_once_a_credential",
+    certificate.c.credential_id,
+    unique=True,
+    sqlite_where=text(_STANDING + "credential_id IS NOT NULL AND predecessor IS NULL"),
+    postgresql_where=text(_STANDING + "credential_id IS NOT NULL AND predecessor IS NULL"),
+)
+Index(
+    "certificate_once_a_predecessor",
+    certificate.c.predecessor,
+    unique=True,
+    sqlite_where=text(_STANDING + "predecessor IS NOT NULL"),
+    postgresql_where=text(_STANDING + "predecessor IS NOT NULL"),
+)
+Index("certificate_by_cn", certificate.c.cn)
+Index("certificate_by_key", certificate.c.spki_sha256)
+Index(
+    "certificate_planned",
+    certificate.c.lease_until,
+    sqlite_where=text("status = 'planned'"),
+    postgresql_where=text("status = 'planned'"),
+)
+Index(
+    "certificate_on_crl",
+    certificate.c.issuer,
+    certificate.c.not_after,
+    sqlite_where=text("crl_entry IS NOT NULL"),
+    postgresql_where=text("crl_entry IS NOT NULL"),
+)
+
+blocked_key = Table(
+    "blocked_key",
+    metadata,
+    Column("spki_sha256", String(64), primary_key=True),
+    Column("blocked_at", Integer, nullable=False),
+)
+
+revocation = Table(
+    "revocation",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("cn", String(11), ForeignKey("seat.cn"), nullable=False),
+    Column("serials", Text, nullable=False),
+    Column("reason", Integer, nullable=False),
+    Column("application", Integer),
+    Column("decided_by", Text, nullable=False),
+    Column("decided_at", Integer, nullable=False),
+    Column("published_at", Integer),
+    Column("crl_number", Integer),
+)
+Index(
+    "revocation_unpublished",
+    revocation.c.decided_at,
+    sqlite_where=text("published_at IS NULL"),
+    postgresql_where=text("published_at IS NULL"),
+)
+
+crl = Table(
+    "crl",
+    metadata,
+    Column("issuer", String(16), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("this_update", Integer, nullable=False),
+    Column("next_update", Integer, nullable=False),
+    Column("entries", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("published_at", Integer),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("kind", String(24), nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("language", String(2), nullable=False),
+    Column("institution", String(7), nullable=False),
+    Column("cn", String(11)),
+    Column("application", Integer),
+    Column("credential_id", String(26)),
+    Column("serial", String(40)),
+    Column("revocation_id", String(26)),
+    Column("status", String(8), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Integer, nullable=False),
+    Column("next_try", Integer, nullable=False),
+    Column("ended_at", Integer),
+    Column("failure", Text),
+)
+Index(
+    "outbox_pending",
+    outbox.c.next_try,
+    sqlite_where=text("status = 'pending'"),
+    postgresql_where=text("status = 'pending'"),
+)
+Index("outbox_by_credential", outbox.c.credential_id)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("place", Integer, unique=True),
+    Column("at", Integer, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+Index("audit_by_subject", audit.c.subject)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("holder", String(26), nullable=False),
+    Column("until", Integer, nullable=False),
+)
