@@ -71,6 +71,8 @@ TABLE: Final[Mapping[ProblemType, tuple[int, str]]] = MappingProxyType(
 )
 """type → (HTTP status, default detail). 403 for orderNotReady and 409 for alreadyReplaced are the RFCs' own."""
 
+_OWN_MEMBERS = frozenset({"type", "detail", "status", "subproblems"})
+
 
 @dataclass(frozen=True, slots=True)
 class Subproblem:
@@ -91,7 +93,7 @@ class Subproblem:
 class Problem(Exception):
     """An error as the other side is told it. Status and detail come from the table unless given.
 
-    `extra` holds further members, such as `algorithms` or `reason`.
+    `extra` holds further members, such as `algorithms` or `reason`; it never replaces those of the RFC.
     """
 
     def __init__(
@@ -107,17 +109,18 @@ class Problem(Exception):
         self.type: Final = type
         self.detail: Final = detail or default_detail
         self.status: Final = status or default_status
-        self.extra: Final = MappingProxyType(dict(extra))
+        self.extra: Final[Mapping[str, object]] = {
+            name: value for name, value in extra.items() if name not in _OWN_MEMBERS
+        }
         self.subproblems: Final = tuple(subproblems)
         super().__init__(self.detail)
 
     def render(self) -> dict[str, object]:
         """Return the problem document."""
         document: dict[str, object] = {"type": self.type.value, "detail": self.detail, "status": self.status}
-        document.update(self.extra)
         if self.subproblems:
             document["subproblems"] = [each.render() for each in self.subproblems]
-        return document
+        return {**document, **self.extra}
 
     @classmethod
     def parse(cls, document: object, status: int) -> Self:
@@ -132,7 +135,7 @@ class Problem(Exception):
             _type_of(members),
             detail if isinstance(detail, str) else None,
             status=status,
-            extra={k: v for k, v in members.items() if k not in ("type", "detail", "status", "subproblems")},
+            extra=members,
             subproblems=[_subproblem(each) for each in listed if isinstance(each, Mapping)]
             if isinstance(listed, list)
             else (),
