@@ -1,0 +1,293 @@
+"""The composition root: configuration → database, keys, issuer, mailer, clock → the running service. The only wiring.
+
+`Service.start` does everything that can fail before the first request is taken, in the order in which a fault is
+cheapest to mend: lock, schema, keys, records, sockets.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+from pathlib import Path
+from typing import IO
+
+from aiohttp import web
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ca_server import keyring, store
+from ca_server.authority import crl, ocsp
+from ca_server.authority.extensions import subject_key_identifier
+from ca_server.authority.issuer import Issuer
+from ca_server.authority.profile import CertificateProfile
+from ca_server.authority.signer import Signer
+from ca_server.clock import HOUR, MINUTE, Clock
+from ca_server.config import Config, address_of
+from ca_server.ids import new_id
+from ca_server.notices.mailer import MaildirMailer, Mailer, SmtpMailer
+from ca_server.notices.messages import Messages, Sender
+from ca_server.operations import applications, delivery, enrolment, issuance, publication
+from ca_server.responder.routes import Responder
+from ca_server.responder.routes import application as plain_application
+from ca_server.schedule import Schedule, Task
+from ca_server.store import credentials, migrations
+from ca_server.web.authenticate import Authenticator
+from ca_server.web.enrolment_page import EnrolmentPage, Places
+from ca_server.web.front import Front
+from ca_server.web.handlers.accounts import AccountHandlers
+from ca_server.web.handlers.certificates import CertificateHandlers
+from ca_server.web.handlers.orders import OrderHandlers
+from ca_server.web.limits import Window
+from ca_server.web.nonces import Nonces
+from ca_server.web.render import Urls
+from ca_server.web.routes import Handlers
+from ca_server.web.routes import application as public_application
+from protocol.vocabulary import RevocationReason
+
+log = logging.getLogger(__name__)
+
+_UNLIMITED = 1 << 60
+_SECONDS_TO_DRAIN = 10
+
+
+class AlreadyServed(Exception):
+    """Another `serve` has this database."""
+
+
+def crl_entry(serial: str, now: int, code: int) -> bytes:
+    """Return the DER of a CRL entry, as the operations hand it to the records."""
+    return crl.entry(int(serial, 16), now, RevocationReason(code))
+
+
+class Service:
+    """The running service on one SQLite file."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._stack = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        """Start everything, or nothing. Raises what the first fault is: AlreadyServed, StoreError, KeysError, OSError."""
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(_lock(self._config.server.database))
+            migrations.require_current(self._config.server.database)
+            database = await store.Database.open(self._config.server.database)
+            stack.push_async_callback(database.close)
+            issuing = _issuing(self._config)
+            tls = keyring.load_tls(self._config)
+            now = self._clock.now()
+            ocsp_key = keyring.load_ocsp_key(self._config, issuing, now)
+            wiring = _Wiring(self._config, self._clock, database, issuing, ocsp_key)
+            schedule = wiring.schedule()
+            server = self._config.server
+            public = web.AppRunner(wiring.public(), access_log=None, shutdown_timeout=_SECONDS_TO_DRAIN)
+            await _listen(stack, public, server.public_listen, tls)
+            plain = web.AppRunner(wiring.plain(), access_log=None, shutdown_timeout=_SECONDS_TO_DRAIN)
+            await _listen(stack, plain, server.http_listen, None)
+            running = asyncio.create_task(schedule.run())
+            stack.push_async_callback(_finish, schedule, running)
+            self._stack = stack.pop_all()
+
+    async def stop(self) -> None:
+        """Finish what runs, then stop: schedule, listeners, database, lock."""
+        await self._stack.aclose()
+
+
+async def _finish(schedule: Schedule, running: "asyncio.Task[None]") -> None:
+    schedule.stop()
+    await running
+
+
+async def _listen(stack: contextlib.AsyncExitStack, runner: web.AppRunner, listen: str, tls: object) -> None:
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    host, port = address_of(listen) or ("", 0)
+    await web.TCPSite(runner, host, port, ssl_context=tls, reuse_address=True, backlog=512).start()  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def _lock(database: Path) -> "contextlib.AbstractContextManager[IO[bytes]]":  # type: ignore[misc]
+    """Hold the right to serve this file; the kernel gives it back when the process dies, however it dies."""
+    with database.with_name(database.name + ".serve").open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise AlreadyServed(f"Another `warifu-ca serve` is running on {database}; stop that one first.") from error
+        yield file
+
+
+def _issuing(config: Config) -> Signer:
+    authority = config.authority
+    return keyring.load_signer(authority.issuing_certificate, authority.issuing_key, authority.issuing_passphrase_file)
+
+
+def mailer_of(config: Config) -> Mailer:
+    """Return the mailer that the configuration names."""
+    mail = config.mail
+    if mail.transport == "maildir":
+        return MaildirMailer(mail.maildir)
+    return SmtpMailer(
+        mail.smtp_host,
+        mail.smtp_port,
+        mail.smtp_starttls,
+        mail.smtp_user,
+        keyring.passphrase(mail.smtp_password_file),
+        mail.smtp_ca_file,
+    )
+
+
+class _Wiring:
+    """Puts the parts together by hand, each with what it uses and nothing more."""
+
+    def __init__(
+        self, config: Config, clock: Clock, database: store.Database, issuing: Signer, ocsp_key: keyring.OcspKey
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._database = database
+        self._issuing = issuing
+        self._ocsp_key = ocsp_key
+        self._sealer = keyring.load_sealer(config)
+        self._urls = Urls(config.server.public_url)
+        self._nonces = Nonces(clock)
+        self._authenticator = Authenticator(database, self._urls, self._nonces)
+        self._rules = enrolment.Rules(config.profile.alias_suffix, config.renewal)
+        issuer = Issuer(config.authority.issuer, issuing, self._planned)
+        self._room = issuance.Room(self._profile(), issuer, self._rules, new_id())
+        self._version = database.data_version()
+        messages = Messages(Sender(config.authority.organization, config.mail.sender), config.operator)
+        self._office = delivery.PostOffice(
+            mailer_of(config), messages, self._sealer, self._urls.of("/e/"), config.credentials.wrong_passwords
+        )
+
+    def _planned(self, serial: str) -> issuance.PlannedCertificate | None:
+        return self._database.look(issuance.planned_certificate, serial)
+
+    def _profile(self) -> CertificateProfile:
+        config, issuer = self._config, self._config.authority.issuer
+        return CertificateProfile(
+            organization=config.authority.organization,
+            policy_oid=config.profile.policy_oid,
+            cps_url=config.profile.cps_url,
+            crl_url=f"{config.server.http_url}/crl/{issuer}.crl",
+            ocsp_url=f"{config.server.http_url}/ocsp",
+            ca_issuers_url=f"{config.server.http_url}/ca/{issuer}.cer",
+            validity_days=config.profile.validity_days,
+        )
+
+    def _window(self, most: int, seconds: int) -> Window:
+        return Window(self._clock, most if self._config.limits.enabled else _UNLIMITED, seconds)
+
+    def public(self) -> web.Application:
+        """Return the application of the public address."""
+        config, limits = self._config, self._config.limits
+        key_id = subject_key_identifier(self._issuing.public_key).digest
+        handlers = Handlers(
+            accounts=AccountHandlers(
+                self._database,
+                self._authenticator,
+                self._sealer,
+                self._urls,
+                self._clock,
+                self._window(limits.accounts_an_hour, HOUR),
+                config.credentials.wrong_passwords,
+            ),
+            orders=OrderHandlers(
+                self._database,
+                self._room,
+                self._issuing.certificate.public_bytes(Encoding.PEM),
+                key_id,
+                self._urls,
+                self._clock,
+                self._window(limits.orders_an_hour, HOUR),
+            ),
+            certificates=CertificateHandlers(
+                self._database,
+                crl_entry,
+                config.renewal,
+                key_id,
+                self._issuing.certificate.subject.public_bytes(),
+                self._clock,
+            ),
+            page=EnrolmentPage(self._places(), config.operator),
+            terms=config.profile.cps_url,
+        )
+        proxies = frozenset(config.server.trusted_proxies)
+        failures = self._window(limits.failures_a_minute, MINUTE)
+        return public_application(Front(self._urls, self._nonces, self._authenticator, failures, proxies), handlers)
+
+    def _places(self) -> Places:
+        config = self._config
+        return Places(
+            config.authority.organization,
+            config.authority.issuer,
+            self._urls.of("/directory"),
+            config.server.http_url,
+            config.profile.cps_url,
+        )
+
+    def plain(self) -> web.Application:
+        """Return the application of the plain http address."""
+        authority = self._config.authority
+        return plain_application(
+            Responder(
+                self._database,
+                authority.issuer,
+                ocsp.issuer_hashes(self._issuing.certificate),
+                self._ocsp_key.current,
+                authority.ocsp_answer_minutes * MINUTE,
+                self._config.server.public_folder,
+                self._clock,
+            )
+        )
+
+    def schedule(self) -> Schedule:
+        """Return the clockwork with its tasks, the most urgent first."""
+        return Schedule(
+            self._clock,
+            self._changed,
+            [
+                Task("plans without a server", self._finish_orphans, every=1),
+                Task("applications that are due", self._carry_out, every=MINUTE),
+                Task("the CRL", self._publish, every=1),
+                Task("mails", self._deliver, every=1),
+                Task("credentials that expired", self._expire, every=MINUTE, eager=False),
+                Task("the OCSP signer", self._rotate, every=HOUR, eager=False),
+            ],
+        )
+
+    def _changed(self) -> bool:
+        """Tell whether any connection, of this process or another, wrote since the last look."""
+        version = self._database.data_version()
+        changed, self._version = version != self._version, version
+        return changed
+
+    async def _finish_orphans(self, now: int) -> None:
+        await issuance.finish_orphans(self._database, self._room, crl_entry, now)
+
+    async def _carry_out(self, now: int) -> None:
+        config = self._config
+        terms = applications.Terms(config.credentials.days, config.mail.password_delay_seconds)
+        for number in await self._database.lookup(applications.due):
+            try:
+                await self._database.write(applications.carry_out, number, terms, self._sealer, crl_entry, now)
+            except Exception as error:
+                log.exception("ALARM: application %d could not be carried out", number)
+                await self._database.write(applications.record_failure, number, str(error), now)
+
+    async def _publish(self, now: int) -> None:
+        authority = self._config.authority
+        if await self._database.lookup(publication.is_due, authority.issuer, now):
+            path = self._config.server.public_folder / f"{authority.issuer}.crl"
+            press = publication.Press(authority.issuer, self._issuing, path, authority.crl_hours * HOUR)
+            await publication.publish(self._database, press, now)
+
+    async def _deliver(self, now: int) -> None:
+        await delivery.deliver(self._database, self._office, now)
+
+    async def _expire(self, now: int) -> None:
+        await self._database.write(credentials.erase_expired, now)
+
+    async def _rotate(self, now: int) -> None:
+        if self._ocsp_key.is_ageing(now):
+            await asyncio.to_thread(self._ocsp_key.rotate, self._issuing, now)

@@ -1,0 +1,175 @@
+"""`warifu-ca init`: a new certificate authority in a folder, ready to serve.
+
+    D/warifu.toml    the configuration
+    D/warifu.db      the records
+    D/root/          the root's key and certificate: move it off this machine
+    D/authority/     issuing CA and OCSP signer
+    D/tls/           the small TLS CA, for trials, and the server's certificate
+    D/secrets/       passphrases and the server's secret
+    D/public/        what everybody may have
+
+Keys are encrypted, 0600, and never overwritten.
+"""
+
+import dataclasses
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ca_server.authority.hierarchy import (
+    HierarchyProfile,
+    make_issuing,
+    make_ocsp_signer,
+    make_root,
+    make_root_crl,
+    make_tls_authority,
+    make_tls_server,
+)
+from ca_server.authority.signer import Signer
+from ca_server.cli.options import common, now
+from ca_server.cli.output import answer, say
+from ca_server.cli.template import render_configuration
+from ca_server.config import load
+from ca_server.errors import Invalid, NotAllowed
+from ca_server.keyring import passphrase
+from ca_server.operations.publication import place
+from ca_server.store import migrations
+from keys.generate import generate
+from keys.keystore import save_key, write_private
+
+ISSUER = "issuing-1"
+_FOLDERS = ("root", "authority", "tls", "secrets", "public", "mailbox")
+_ISSUING_KEYS = ("P-256", "RSA-3072")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What was asked for."""
+
+    folder: Path
+    public_url: str
+    http_url: str
+    organization: str
+    passphrase_file: Path | None
+    passphrase: str | None
+    issuing_key: str
+
+
+@click.command()
+@click.option("--directory", type=click.Path(path_type=Path), required=True, help="An empty or new folder.")
+@click.option("--public-url", required=True, help="https://HOST[:PORT] of ACME and enrolment.")
+@click.option("--http-url", required=True, help="http://HOST[:PORT] of OCSP and CRLs.")
+@click.option("--organization", default="Example Agency Client CA", show_default=True, help="O of every name.")
+@click.option("--passphrase-file", type=click.Path(path_type=Path), help="One passphrase for all keys.")
+@click.option("--issuing-key", type=click.Choice(_ISSUING_KEYS), default="P-256", show_default=True)
+@click.option("--non-interactive", is_flag=True, help="Ask nothing; random passphrases unless a file is given.")
+@common
+def init(  # noqa: PLR0913 - the questions of a beginning
+    directory: Path,
+    public_url: str,
+    http_url: str,
+    organization: str,
+    passphrase_file: Path | None,
+    issuing_key: str,
+    non_interactive: bool,  # noqa: FBT001
+) -> None:
+    """Make a new certificate authority in a folder."""
+    _require_urls(public_url, http_url)
+    _require_empty(directory)
+    secret = passphrase(passphrase_file)
+    if secret is None and not non_interactive:
+        say("One passphrase protects every key. Leave it empty for random ones in the folder secrets/.")
+        secret = click.prompt("Passphrase", default="", hide_input=True, confirmation_prompt=True, show_default=False)
+    plan = Plan(
+        directory.absolute(),
+        public_url.rstrip("/"),
+        http_url.rstrip("/"),
+        organization.strip(),
+        passphrase_file and passphrase_file.absolute(),
+        secret or None,
+        issuing_key,
+    )
+    root = _make(plan)
+    fingerprint = root.fingerprint(SHA256()).hex()
+    config = plan.folder / "warifu.toml"
+    whole = {"config": str(config), "root_sha256": fingerprint, "public_url": plan.public_url}
+    answer(
+        whole,
+        [
+            f"A new CA is in {plan.folder}.",
+            f"  root, SHA-256: {fingerprint}",
+            f"  next: warifu-ca --config {config} officer add NAME --role ra",
+            f"        warifu-ca --config {config} serve",
+            "  move the folder root/ and secrets/root.passphrase to a safe: serving does not need them.",
+        ],
+    )
+
+
+def _require_urls(public_url: str, http_url: str) -> None:
+    fields = {}
+    for name, url, scheme in (("public-url", public_url, "https"), ("http-url", http_url, "http")):
+        parts = urlsplit(url)
+        if parts.scheme != scheme or not parts.hostname or parts.path.strip("/"):
+            fields[name] = f"Give {scheme}://HOST or {scheme}://HOST:PORT, without a path."
+    if fields:
+        raise Invalid(fields)
+
+
+def _require_empty(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise NotAllowed(f"{folder} is not empty; a CA is never overwritten. Choose another folder.")
+
+
+def _make(plan: Plan) -> x509.Certificate:
+    for name in _FOLDERS:
+        (plan.folder / name).mkdir(parents=True, mode=0o755 if name == "public" else 0o700)
+    plan.folder.chmod(0o755)
+    write_private(plan.folder / "secrets" / "server.secret", secrets.token_hex(32).encode() + b"\n")
+    write_private(plan.folder / "warifu.toml", render_configuration(plan).encode())
+    host = urlsplit(plan.public_url).hostname or ""
+    at = now()
+    profile = HierarchyProfile(
+        plan.organization, _policy(plan), f"{plan.http_url}/crl/root.crl", f"{plan.http_url}/ca/root.cer"
+    )
+    root = make_root(profile, generate("P-384"), at)
+    issuing = make_issuing(profile, root, generate(plan.issuing_key), at)
+    responder = make_ocsp_signer(profile, issuing, generate("P-256"), at)
+    tls_ca = make_tls_authority(profile, generate("P-256"), [host], at)
+    tls = make_tls_server(profile, tls_ca, generate("P-256"), [host], at)
+    _keep(plan, root, "root/root")
+    _keep(plan, issuing, f"authority/{ISSUER}")
+    _keep(plan, responder, "authority/ocsp")
+    _keep(plan, tls_ca, "tls/ca")
+    _keep(plan, tls, "tls/server")
+    public = plan.folder / "public"
+    place(public / "root.pem", _pem(root) + _pem(tls_ca))
+    place(public / "chain.pem", _pem(issuing) + _pem(root))
+    place(public / "root.cer", root.certificate.public_bytes(Encoding.DER))
+    place(public / f"{ISSUER}.cer", issuing.certificate.public_bytes(Encoding.DER))
+    place(public / "root.crl", make_root_crl(profile, root, [], 1, at))
+    migrations.create(plan.folder / "warifu.db")
+    return root.certificate
+
+
+def _policy(plan: Plan) -> str:
+    return load(plan.folder / "warifu.toml").profile.policy_oid
+
+
+def _keep(plan: Plan, signer: Signer, name: str) -> None:
+    """Write key and certificate; the passphrase is the one given, or a random one beside the others."""
+    secret = plan.passphrase
+    if plan.passphrase_file is None:
+        file = plan.folder / "secrets" / f"{Path(name).name if name != 'tls/ca' else 'tls-ca'}.passphrase"
+        secret = secret or secrets.token_urlsafe(24)
+        write_private(file, secret.encode() + b"\n")
+    save_key(plan.folder / f"{name}.key.pem", signer.private_key, secret)
+    write_private(plan.folder / f"{name}.pem", _pem(signer))
+
+
+def _pem(signer: Signer) -> bytes:
+    return signer.certificate.public_bytes(Encoding.PEM)

@@ -1,0 +1,61 @@
+"""`warifu-ca institution`: who is registered."""
+
+import dataclasses
+
+import click
+
+from ca_server.cli.options import common, open_records, settings
+from ca_server.cli.output import answer, answer_table
+from ca_server.clock import rfc3339
+from ca_server.errors import NotFound
+from ca_server.store import institutions
+from ca_server.store.institutions import Institution
+from protocol.names import BadName, InstitutionCode
+
+
+@click.group()
+@common
+def institution() -> None:
+    """Look at the registered institutions and their administrators."""
+
+
+def _document(one: Institution) -> dict[str, object]:
+    return {
+        "code": str(one.code),
+        "name": one.name,
+        "language": one.language,
+        "registered_at": rfc3339(one.registered_at),
+        "last_number": one.last_number,
+        "administrator": dataclasses.asdict(one.administrator),
+    }
+
+
+@institution.command("list")
+@common
+def list_institutions() -> None:
+    """Show every institution."""
+    listed = open_records(settings().config()).read(institutions.all_institutions)
+    rows = [(str(one.code), one.name, one.administrator.email, str(one.last_number)) for one in listed]
+    heads = ("Code", "Name", "Administrator's mail", "CNs")
+    answer_table([_document(one) for one in listed], heads, rows, "No institution is registered.")
+
+
+@institution.command()
+@click.argument("code")
+@common
+def show(code: str) -> None:
+    """Show one institution and its administrator."""
+    try:
+        parsed = InstitutionCode.parse(code)
+    except BadName as error:
+        raise NotFound(str(error)) from error
+    one = open_records(settings().config()).read(institutions.find, parsed)
+    if one is None:
+        raise NotFound(f"{code} is not registered.")
+    person = one.administrator
+    words = [
+        f"{one.code} {one.name}, registered {rfc3339(one.registered_at)}",
+        f"  administrator: {person.family_name} {person.given_name} ({person.furigana}), {person.email}",
+        f"  mails in: {one.language}; CNs assigned: {one.last_number}",
+    ]
+    answer(_document(one), words)

@@ -1,0 +1,43 @@
+"""`warifu-ca mailbox`: the mails of a trial, which go into a maildir instead of leaving."""
+
+from email.utils import parsedate_to_datetime
+
+import click
+
+from ca_server.cli.options import common, settings
+from ca_server.cli.output import answer
+from ca_server.clock import rfc3339
+from ca_server.errors import NotAllowed
+from ca_server.notices.mailer import read_maildir
+from ca_server.notices.messages import CN_HEADER, KIND_HEADER
+
+
+@click.command()
+@common
+def mailbox() -> None:
+    """Show the mails of a trial, oldest first. Refuses when mails really leave by SMTP."""
+    config = settings().config()
+    if config.mail.transport != "maildir":
+        raise NotAllowed("Mails leave by SMTP here, so there is no mailbox to look into.")
+    listed = [
+        {
+            "to": str(mail["To"]),
+            "subject": str(mail["Subject"]),
+            "kind": str(mail[KIND_HEADER]),
+            "cn": None if mail[CN_HEADER] is None else str(mail[CN_HEADER]),
+            "text": mail.get_content().replace("\r\n", "\n"),
+            "date": rfc3339(int(parsedate_to_datetime(str(mail["Date"])).timestamp())),
+        }
+        for mail in read_maildir(config.mail.maildir)
+    ]
+    words = []
+    for one in listed:
+        words += [
+            f"To: {one['to']}",
+            f"Subject: {one['subject']}",
+            f"Date: {one['date']}",
+            "",
+            str(one["text"]),
+            "─" * 72,
+        ]
+    answer(listed, words or ["No mail has been delivered."])

@@ -1,0 +1,60 @@
+"""`warifu-ca officer`: the registered people who decide, help, or read."""
+
+import getpass
+
+import click
+
+from ca_server.cli.options import common, now, open_records, settings
+from ca_server.cli.output import answer, answer_table
+from ca_server.domain.officers import Officer, Role, require_name
+from ca_server.errors import Invalid
+from ca_server.ids import new_id
+from ca_server.store import Duplicate, officers
+
+
+@click.group()
+@common
+def officer() -> None:
+    """Register officers and take their rights."""
+
+
+def _document(one: Officer) -> dict[str, object]:
+    return {"name": one.name, "role": one.role, "os_user": one.os_user, "disabled": one.disabled_at is not None}
+
+
+@officer.command()
+@click.argument("name")
+@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+@click.option("--os-user", help="Only this login may act as the officer.")
+@common
+def add(name: str, role: str, os_user: str | None) -> None:
+    """Register an officer: ra decides, helpdesk helps, auditor reads."""
+    records = open_records(settings().config())
+    fresh = Officer(new_id(), require_name(name), Role(role), os_user, None)
+    try:
+        records.write(officers.add, fresh, now(), f"login:{getpass.getuser()}")
+    except Duplicate as error:
+        raise Invalid({"name": f"An officer {name!r} is registered already (see `warifu-ca officer list`)."}) from error
+    answer(_document(fresh), [f"Registered {fresh.name} as {fresh.role}."])
+
+
+@officer.command("list")
+@common
+def list_officers() -> None:
+    """Show every officer."""
+    listed = open_records(settings().config()).read(officers.all_officers)
+    rows = [(one.name, one.role, one.os_user or "", "disabled" if one.disabled_at else "") for one in listed]
+    answer_table([_document(one) for one in listed], ("Name", "Role", "Login", ""), rows, "No officer is registered.")
+
+
+@officer.command()
+@click.argument("name")
+@common
+def disable(name: str) -> None:
+    """Take an officer's rights for good; what the officer decided stays on record."""
+    records = open_records(settings().config())
+    one = records.read(officers.by_name, name)
+    if one.disabled_at is not None:
+        raise Invalid({"name": f"{one.name} is disabled already."})
+    records.write(officers.disable, one, now(), f"login:{getpass.getuser()}")
+    answer({"name": one.name, "disabled": True}, [f"{one.name} can no longer act."])

@@ -1,0 +1,95 @@
+"""What every command takes: --config (or WARIFU_CONFIG) and --json, before or after the subcommand."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ca_server.clock import SystemClock
+from ca_server.config import Config, load
+from ca_server.domain.officers import Officer, Role
+from ca_server.store import Connection, SynchronousDatabase, migrations, officers
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT = "warifu.toml"
+
+
+@dataclasses.dataclass
+class Settings:
+    """What was given on the command line, wherever it stood."""
+
+    config_path: Path | None = None
+    json: bool = False
+
+    def config(self) -> Config:
+        """Return the configuration: --config, else WARIFU_CONFIG, else warifu.toml here. Raises BadConfiguration."""
+        return load(self.config_path or Path(os.environ.get("WARIFU_CONFIG", DEFAULT)))
+
+
+def settings() -> Settings:
+    """Return the settings of the command that runs."""
+    return click.get_current_context().ensure_object(Settings)
+
+
+def _remember_config(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        ctx.ensure_object(Settings).config_path = value
+
+
+def _remember_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    if value:
+        ctx.ensure_object(Settings).json = True
+
+
+def common(function: F) -> F:
+    """Add --config and --json to a command or a group."""
+    config = click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        callback=_remember_config,
+        expose_value=False,
+        is_eager=True,
+        metavar="FILE",
+        help="The configuration (else WARIFU_CONFIG, else ./warifu.toml).",
+    )
+    as_json = click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        callback=_remember_json,
+        expose_value=False,
+        is_eager=True,
+        help="One JSON document on stdout.",
+    )
+    return config(as_json(function))
+
+
+def officer_option(function: F) -> F:
+    """Add --officer, the registered person who acts."""
+    return click.option("--officer", "officer_name", required=True, metavar="NAME", help="The officer who acts.")(
+        function
+    )
+
+
+def open_records(config: Config) -> SynchronousDatabase:
+    """Return the records. Raises StoreError when they are missing, or of another schema."""
+    migrations.require_current(config.server.database)
+    return SynchronousDatabase(config.server.database)
+
+
+def acting(connection: Connection, name: str, role: Role) -> Officer:
+    """Return the officer of that name who may act in `role` from this login. Raises NotFound, NotEntitled."""
+    import getpass
+
+    officer = officers.by_name(connection, name)
+    officer.require(role, getpass.getuser())
+    return officer
+
+
+def now() -> int:
+    """Return the present moment."""
+    return SystemClock().now()

@@ -1,0 +1,298 @@
+"""The configuration: one TOML file, read once into frozen values, every fault of it named before anything starts.
+
+Each field states its unit and why one would change it; `conf/warifu.toml` shows them all. Relative paths start at the
+folder of the file.
+"""
+
+import dataclasses
+import ipaddress
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from protocol.renewal_info import RenewalTimes
+
+
+class BadConfiguration(Exception):
+    """The file cannot be used; `faults` names every field that is wrong and what it should be."""
+
+    def __init__(self, path: Path, faults: list[str]) -> None:
+        super().__init__(f"{path} cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
+        self.faults = faults
+
+
+def _whole(default: int, least: int, most: int) -> int:
+    field: int = dataclasses.field(default=default, metadata={"least": least, "most": most})
+    return field
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """Where the service is reached, and where it listens."""
+
+    public_url: str
+    """The https URL that mails, clients and every `url` of a request name; never taken from a request."""
+    http_url: str
+    """The plain http URL of OCSP, CRLs and CA certificates: it is written into every certificate."""
+    public_listen: str
+    """host:port of the ACME and enrolment listener."""
+    http_listen: str
+    """host:port of the OCSP and CRL listener."""
+    tls_certificate: Path
+    """PEM chain for the public listener; production names one that the institutions' browsers trust."""
+    tls_key: Path
+    """Its key, PEM, 0600."""
+    secret_files: tuple[Path, ...]
+    """Server secrets, the newest first: seals kids and passwords. An older one still opens, so it can be rolled."""
+    tls_passphrase_file: Path | None = None
+    """Passphrase of the TLS key, when it is encrypted."""
+    database: Path = Path("warifu.db")
+    """The SQLite file."""
+    public_folder: Path = Path("public")
+    """Where CRLs and CA certificates are published."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses whose X-Forwarded-For is believed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Authority:
+    """The issuing CA and its OCSP signer. The root's key is never opened by `serve`."""
+
+    organization: str
+    """O of every name."""
+    issuer: str
+    """Name of the issuing CA in use: its files and URLs are called by it."""
+    root_certificate: Path
+    issuing_certificate: Path
+    issuing_key: Path
+    issuing_passphrase_file: Path
+    ocsp_certificate: Path
+    ocsp_key: Path
+    ocsp_passphrase_file: Path
+    ocsp_signer_days: int = _whole(30, 2, 90)
+    """Days that an OCSP signer's certificate lives; it is rotated at a third of that before its end."""
+    ocsp_answer_minutes: int = _whole(60, 5, 1440)
+    """Minutes that an OCSP answer may be believed."""
+    crl_hours: int = _whole(24, 2, 168)
+    """Hours that a CRL is valid; a new one is made each hour and at each revocation."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """What stands in a client certificate."""
+
+    policy_oid: str
+    """The certificate policy."""
+    cps_url: str
+    """Where the CP/CPS is read."""
+    validity_days: int = _whole(395, 1, 1200)
+    """Days from notBefore to the second after notAfter."""
+    alias_suffix: str | None = None
+    """A DNS suffix that the operator owns: orders may then name f123456-001.<suffix>, which becomes a SAN."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Applications:
+    """How applications are decided."""
+
+    two_officers: bool = True
+    """Examination and approval by two different officers."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Credentials:
+    """The mailed halves."""
+
+    days: int = _whole(30, 1, 90)
+    """Days until a URL expires."""
+    wrong_passwords: int = _whole(10, 3, 100)
+    """The wrong password that locks a URL."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Mail:
+    """How mails leave."""
+
+    sender: str
+    """The address that mails come from."""
+    transport: str = "maildir"
+    """maildir (a folder beside the database, for trials) or smtp."""
+    maildir: Path = Path("mailbox")
+    password_delay_seconds: int = _whole(120, 0, 86400)
+    """Seconds by which the password mail leaves after the URL mail."""
+    smtp_host: str = "localhost"
+    smtp_port: int = _whole(587, 1, 65535)
+    smtp_starttls: bool = True
+    """Refuse to send in the clear."""
+    smtp_user: str | None = None
+    smtp_password_file: Path | None = None
+    smtp_ca_file: Path | None = None
+    """Trust for the mail server's certificate; the system's store when absent."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """What mails and pages say of who runs this."""
+
+    contact_name: str
+    telephone: str
+    mail: str
+    hours: str
+    sender_domains: tuple[str, ...]
+    """Domains that a recipient's filter must let through."""
+    hours_en: str | None = None
+    """The hours in English, when they differ from `hours`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """Rate limits; they count failures, and successes only far above honest use."""
+
+    enabled: bool = True
+    failures_a_minute: int = _whole(20, 1, 100_000)
+    """Failed requests a minute from one address (IPv6: one /64)."""
+    accounts_an_hour: int = _whole(600, 1, 1_000_000)
+    """newAccount requests an hour from one address."""
+    orders_an_hour: int = _whole(10, 1, 100_000)
+    """New orders an hour of one account."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The whole configuration."""
+
+    path: Path
+    server: Server
+    authority: Authority
+    profile: Profile
+    mail: Mail
+    operator: Operator
+    applications: Applications = Applications()
+    credentials: Credentials = Credentials()
+    limits: Limits = Limits()
+    renewal: RenewalTimes = RenewalTimes()
+
+
+def load(path: Path) -> Config:
+    """Read the file. Raises BadConfiguration naming every fault at once."""
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise BadConfiguration(path, ["there is no such file; `warifu-ca init` makes one"]) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadConfiguration(path, [f"it is not readable TOML: {error}"]) from error
+    faults: list[str] = []
+    sections = {field.name: field for field in dataclasses.fields(Config) if field.name != "path"}
+    faults += [f"[{name}]: there is no such section" for name in document if name not in sections]
+    values: dict[str, object] = {}
+    for name, field in sections.items():
+        table = document.get(name, {})
+        if not isinstance(table, dict):
+            faults.append(f"[{name}]: must be a section")
+            continue
+        values[name] = _section(typing.cast(type, field.type), name, table, path.parent, faults)
+    if not faults:
+        config = Config(path=path, **values)  # type: ignore[arg-type]
+        faults += _contradictions(config)
+        if not faults:
+            return config
+    raise BadConfiguration(path, faults)
+
+
+def _section(kind: type, name: str, table: Mapping[str, object], folder: Path, faults: list[str]) -> object:
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    hints = typing.get_type_hints(kind)
+    before = len(faults)
+    faults += [f"{name}.{key}: there is no such setting" for key in table if key not in fields]
+    values: dict[str, object] = {}
+    for key, field in fields.items():
+        if key in table:
+            value = _value(hints[key], table[key], folder)
+            fault = _fault(hints[key], value, field.metadata)
+            if fault:
+                faults.append(f"{name}.{key}: {fault}")
+            values[key] = value
+        elif field.default is dataclasses.MISSING:
+            faults.append(f"{name}.{key}: is missing")
+        elif isinstance(field.default, Path):
+            values[key] = folder / field.default
+    if len(faults) > before:
+        return None
+    try:
+        return kind(**values)
+    except ValueError as error:
+        faults.append(f"[{name}]: {error}")
+        return None
+
+
+def _value(hint: object, value: object, folder: Path) -> object:
+    """Turn a TOML value into what the field holds; what does not fit comes back as it was, for `_fault`."""
+    hint = _required(hint)
+    if hint is Path and isinstance(value, str):
+        return folder / value
+    if typing.get_origin(hint) is tuple and isinstance(value, list) and all(isinstance(each, str) for each in value):
+        inner = typing.get_args(hint)[0]
+        return tuple(folder / each if inner is Path else each for each in value)
+    return value
+
+
+def _required(hint: object) -> object:
+    if isinstance(hint, types.UnionType):
+        return next(each for each in typing.get_args(hint) if each is not type(None))
+    return hint
+
+
+def _fault(hint: object, value: object, metadata: Mapping[str, int]) -> str | None:
+    hint = _required(hint)
+    if typing.get_origin(hint) is tuple:
+        return None if isinstance(value, tuple) else "must be a list of texts"
+    if hint is int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return "must be a whole number"
+        least, most = metadata.get("least", value), metadata.get("most", value)
+        return None if least <= value <= most else f"must be from {least} to {most}"
+    if hint is bool:
+        return None if isinstance(value, bool) else "must be true or false"
+    if hint is Path:
+        return None if isinstance(value, Path) else "must be a path"
+    return None if isinstance(value, str) and value.strip() else "must be a text"
+
+
+def _contradictions(config: Config) -> list[str]:
+    faults = []
+    for name, url, scheme in (
+        ("server.public_url", config.server.public_url, "https"),
+        ("server.http_url", config.server.http_url, "http"),
+    ):
+        parts = urlsplit(url)
+        if parts.scheme != scheme or not parts.hostname or parts.path or parts.query or not url.isascii():
+            faults.append(f"{name}: must be {scheme}://host or {scheme}://host:port, without a path")
+    for name, listen in (
+        ("server.public_listen", config.server.public_listen),
+        ("server.http_listen", config.server.http_listen),
+    ):
+        if address_of(listen) is None:
+            faults.append(f"{name}: must be host:port, such as 127.0.0.1:8443")
+    if config.mail.transport not in ("maildir", "smtp"):
+        faults.append("mail.transport: must be maildir or smtp")
+    if not config.server.secret_files:
+        faults.append("server.secret_files: must name at least one file")
+    if config.renewal.order_days >= config.profile.validity_days + config.renewal.grace_days:
+        faults.append("renewal.order_days: must be below profile.validity_days")
+    for proxy in config.server.trusted_proxies:
+        try:
+            ipaddress.ip_address(proxy)
+        except ValueError:
+            faults.append(f"server.trusted_proxies: {proxy!r} is no address")
+    return faults
+
+
+def address_of(listen: str) -> tuple[str, int] | None:
+    """Return (host, port) of a listen setting, or None when it is not one."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+        return None
+    return host.strip("[]"), int(port)

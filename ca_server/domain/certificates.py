@@ -1,0 +1,60 @@
+"""A certificate from plan to end, and the times at which its seat may renew it.
+
+    planned → issued ⇄ suspended · issued | suspended → revoked · planned → revoked | aborted
+
+*Expired* is computed, never stored. A planned row is the Plan: the record, committed before the CA key is touched, of
+the exact bytes about to be signed. An aborted one may have been signed, so its serial is revoked for the world.
+"""
+
+import dataclasses
+from enum import StrEnum
+
+from ca_server.clock import rfc3339
+from ca_server.errors import Lapsed, TooEarly
+from protocol.names import CommonName
+from protocol.renewal_info import RenewalTimes
+
+
+class CertificateStatus(StrEnum):
+    """Where a certificate stands in the records."""
+
+    PLANNED = "planned"
+    ISSUED = "issued"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+    ABORTED = "aborted"
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """One certificate as the records hold it, without its bytes."""
+
+    serial: str
+    status: CertificateStatus
+    cn: CommonName
+    not_before: int
+    not_after: int
+    successor: str | None = None
+
+    def word_at(self, now: int) -> str:
+        """Return what people are told: valid, suspended, revoked or expired."""
+        if self.status is CertificateStatus.REVOKED:
+            return "revoked"
+        if now > self.not_after:
+            return "expired"
+        return "valid" if self.status is CertificateStatus.ISSUED else str(self.status)
+
+
+def require_renewable(certificate: Certificate, now: int, times: RenewalTimes) -> None:
+    """Do nothing while `certificate` may be renewed: from 45 days before its end until the grace after it is over.
+
+    Raises TooEarly with the date from which it may be, Lapsed after the grace.
+    """
+    opens = times.orders_open(certificate.not_after)
+    if now < opens:
+        raise TooEarly(f"This certificate can be renewed from {rfc3339(opens)} on; nothing is wrong, ask again then.")
+    if now > times.grace_ends(certificate.not_after):
+        raise Lapsed(
+            f"The certificate of {certificate.cn} ended at {rfc3339(certificate.not_after)} and the time to renew it "
+            "is over. The administrator files an application for a new one (DCM902 or DCM904)."
+        )

@@ -1,0 +1,56 @@
+"""A seat: one CN of an institution, on one PC, with its line of certificates (CN ごとの一台).
+
+approved → active → lapsed
+approved | active ⇄ suspended (released to what it was)
+any of these → revoked, which nothing undoes
+"""
+
+import dataclasses
+from enum import StrEnum
+
+from ca_server.errors import NotAllowed
+from protocol.names import CommonName
+
+
+class SeatStatus(StrEnum):
+    """Where a seat stands."""
+
+    APPROVED = "approved"
+    ACTIVE = "active"
+    LAPSED = "lapsed"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+
+
+@dataclasses.dataclass(frozen=True)
+class Seat:
+    """One CN and where it stands; its moves return the next value or raise NotAllowed."""
+
+    cn: CommonName
+    status: SeatStatus
+    status_before_suspension: SeatStatus | None = None
+
+    @property
+    def may_enrol(self) -> bool:
+        """Tell whether certificates may be planned for it."""
+        return self.status in (SeatStatus.APPROVED, SeatStatus.ACTIVE)
+
+    def suspended(self) -> "Seat":
+        """Return the seat on hold, remembering what it was."""
+        if not self.may_enrol:
+            raise NotAllowed(f"{self.cn} is {self.status} and cannot be suspended.")
+        return dataclasses.replace(self, status=SeatStatus.SUSPENDED, status_before_suspension=self.status)
+
+    def released(self) -> "Seat":
+        """Return the seat as it was before its suspension."""
+        if self.status is not SeatStatus.SUSPENDED:
+            raise NotAllowed(f"{self.cn} is {self.status}, not suspended, and cannot be released.")
+        return dataclasses.replace(
+            self, status=self.status_before_suspension or SeatStatus.APPROVED, status_before_suspension=None
+        )
+
+    def revoked(self) -> "Seat":
+        """Return the seat revoked for ever."""
+        if self.status is SeatStatus.REVOKED:
+            raise NotAllowed(f"{self.cn} was revoked before.")
+        return dataclasses.replace(self, status=SeatStatus.REVOKED, status_before_suspension=None)

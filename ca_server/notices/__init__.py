@@ -1,0 +1,1 @@
+"""The notices: what mails say, in Japanese and English, and how they leave."""

@@ -1,0 +1,134 @@
+"""ACME accounts (RFC 8555 §7.3): the two halves bind an account key to one seat; the key is all a PC needs afterwards.
+
+Each operation runs in one transaction. A refusal that leaves a mark, the wrong password counted, is returned instead
+of raised, so that it is committed; whoever called raises it afterwards.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from ca_server import store
+from ca_server.domain.credentials import wrong_password
+from ca_server.domain.seats import SeatStatus
+from ca_server.errors import AccountUnknown, CredentialRefused, CredentialUnknown, KeyInUse, NotAllowed, TryLater
+from ca_server.store import accounts, credentials
+from ca_server.store.accounts import AccountRow, NewAccountRow
+from keys.sealing import Sealer
+from protocol.vocabulary import AccountStatus
+
+_SECONDS_OF_A_PLAN = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Binding:
+    """What newAccount brings, parsed: the new account's id and key, the kid, the check of its MAC, the PC."""
+
+    account_id: str
+    thumbprint: str
+    jwk: str
+    kid: str
+    mac_is_right: Callable[[str, str], bool]
+    contact: str
+    binding: bytes
+    device: str
+    address: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+    """The account that newAccount ends with; `fresh` tells 201 from 200."""
+
+    account: AccountRow
+    fresh: bool
+
+
+def existing(connection: store.Connection, thumbprint: str) -> Bound:
+    """Return the account that has the key (RFC 8555 §7.3.1). Raises AccountUnknown or AccountUnusable."""
+    account = accounts.by_thumbprint(connection, thumbprint)
+    if account is None:
+        raise AccountUnknown("No account has this key.")
+    return Bound(account, fresh=False)
+
+
+def known(connection: store.Connection, thumbprint: str) -> AccountRow | None:
+    """Return the account that has the key, None for a new key (RFC 8555 §7.3.1). Raises AccountUnusable."""
+    return accounts.by_thumbprint(connection, thumbprint)
+
+
+def bind(
+    connection: store.Connection, request: Binding, sealer: Sealer, limit: int, now: int
+) -> Bound | CredentialRefused:
+    """Bind a new account key to the seat of a credential, or return the account that the key has already.
+
+    The checks in the order of protocol.md: kid, state, MAC; only a wrong MAC counts, and the `limit`th locks. A seat
+    that is suspended binds nothing; a plan under way makes a takeover wait. A takeover revokes the former account.
+    """
+    account = accounts.by_thumbprint(connection, request.thumbprint)
+    if account is not None:
+        return Bound(account, fresh=False)
+    found = credentials.by_kid(connection, request.kid)
+    if found is None:
+        raise CredentialUnknown
+    credential = found.credential
+    credential.require_open(now)
+    if not request.mac_is_right(*found.halves.opened(sealer, credential.id)):
+        return wrong_password(credentials.count_failure(connection, credential, limit, now), limit)
+    if found.seat_status not in (SeatStatus.APPROVED, SeatStatus.ACTIVE):
+        raise NotAllowed(f"{credential.cn} is {found.seat_status}; the help desk can say why.")
+    if credential.claimed_by is not None:
+        raise TryLater(_SECONDS_OF_A_PLAN, "A certificate is being issued on this URL; try again in a moment.")
+    if credential.account_id is not None:
+        actor = f"credential:{credential.id}"
+        accounts.end(connection, credential.account_id, AccountStatus.REVOKED, now, actor)
+    accounts.add(connection, _recorded(request, str(credential.cn), credential.id, sealer), now)
+    credentials.bind(connection, credential.id, request.account_id)
+    return Bound(accounts.get(connection, request.account_id), fresh=True)
+
+
+def _recorded(request: Binding, cn: str, credential_id: str, sealer: Sealer) -> NewAccountRow:
+    return NewAccountRow(
+        id=request.account_id,
+        thumbprint=request.thumbprint,
+        jwk=request.jwk,
+        cn=cn,
+        credential_id=credential_id,
+        contact=request.contact,
+        binding_sealed=sealer.seal(request.binding, request.account_id.encode()),
+        device=request.device,
+        address=request.address,
+    )
+
+
+def show(connection: store.Connection, account_id: str) -> AccountRow:
+    """Return a valid account. Raises AccountUnknown or AccountUnusable."""
+    return accounts.get(connection, account_id)
+
+
+def change_contact(connection: store.Connection, account_id: str, contact: str) -> AccountRow:
+    """Write the account's contacts and return it (RFC 8555 §7.3.2)."""
+    accounts.require_valid(connection, account_id)
+    accounts.change_contact(connection, account_id, contact)
+    return accounts.get(connection, account_id)
+
+
+def deactivate(connection: store.Connection, account_id: str, now: int) -> AccountRow:
+    """End the account at its holder's wish (RFC 8555 §7.3.6); its certificates live on."""
+    account = accounts.get(connection, account_id)
+    accounts.end(connection, account_id, AccountStatus.DEACTIVATED, now, f"account:{account_id}")
+    return dataclasses.replace(account, status=AccountStatus.DEACTIVATED)
+
+
+def change_key(
+    connection: store.Connection, account_id: str, thumbprints: tuple[str, str], jwk: str, now: int
+) -> AccountRow:
+    """Give the account another key (RFC 8555 §7.3.5), from the first thumbprint to the second.
+
+    Raises KeyInUse, naming the account, when the new key is or was any account's.
+    """
+    accounts.require_valid(connection, account_id)
+    before, after = thumbprints
+    owner = accounts.owner_of_key(connection, after)
+    if owner is not None:
+        raise KeyInUse(owner)
+    accounts.change_key(connection, account_id, before, after, jwk, now)
+    return accounts.get(connection, account_id)

@@ -1,0 +1,197 @@
+"""Orders (RFC 8555 §7.4): which certificate an account may have, a first one or the successor of one.
+
+An order claims nothing; two ready ones may exist and the loser of the claim becomes invalid. It is derived from facts
+(`domain.orders`), so reading it needs no state of its own.
+"""
+
+import dataclasses
+import json
+
+from ca_server import store
+from ca_server.clock import DAY
+from ca_server.domain.certificates import Certificate, require_renewable
+from ca_server.domain.orders import OrderFacts, order_status
+from ca_server.domain.seats import SeatStatus
+from ca_server.errors import (
+    AlreadyReplaced,
+    AlreadyRevoked,
+    IdentifierRejected,
+    IdentifierUnsupported,
+    NotAllowed,
+    NotFound,
+)
+from ca_server.store import accounts, certificates, orders, seats
+from ca_server.store.accounts import AccountRow
+from protocol.names import CommonName
+from protocol.renewal_info import RenewalTimes
+from protocol.vocabulary import IdentifierType, OrderStatus
+
+ORDER_LIFE = 7 * DAY
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """What the operator configured for orders: the suffix of FQDN aliases, or none, and the times of renewal."""
+
+    alias_suffix: str | None
+    times: RenewalTimes
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What newOrder asks for: (type, value) of each identifier, and the serial that `replaces` names, with its text."""
+
+    order_id: str
+    identifiers: tuple[tuple[str, str], ...]
+    replaces: str | None = None
+    replaced_serial: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """The order that newOrder ends with; `fresh` is False for the account's own open order returned again."""
+
+    order: OrderFacts
+    fresh: bool
+
+
+def require_aliases(identifiers: tuple[tuple[str, str], ...], cn: str, suffix: str | None) -> None:
+    """Do nothing when every identifier names the seat `cn`.
+
+    A permanent-identifier is the CN exactly; a dns name is the CN, or the CN below the operator's suffix, without
+    regard to case. Raises IdentifierUnsupported for another type, IdentifierRejected, naming the CN, for another name.
+    """
+    for kind, value in identifiers:
+        if kind not in (IdentifierType.PERMANENT_IDENTIFIER, IdentifierType.DNS):
+            raise IdentifierUnsupported(
+                f"Identifiers of type {kind!r} are not served; use permanent-identifier or dns."
+            )
+        exact = kind == IdentifierType.PERMANENT_IDENTIFIER
+        if value != cn if exact else value.lower() not in dns_aliases(cn, suffix):
+            raise IdentifierRejected(
+                f"This account belongs to {cn}; order {cn}. Each certificate needs an account of its own "
+                "(with certbot a --config-dir of its own)."
+            )
+
+
+def dns_aliases(cn: str, suffix: str | None) -> tuple[str, ...]:
+    """Return the dns names of the seat, lower case, the FQDN last when a suffix is configured."""
+    label = cn.lower()
+    return (label,) if suffix is None else (label, f"{label}.{suffix.lower()}")
+
+
+def order(connection: store.Connection, account_id: str, request: Request, rules: Rules, now: int) -> Opened:
+    """Open an order for a first certificate or a renewal, or return the account's open order for the same again.
+
+    Raises NotAllowed while the seat is suspended or ended, TooEarly, Lapsed or AlreadyReplaced for a renewal.
+    """
+    account = accounts.get(connection, account_id)
+    require_aliases(request.identifiers, account.cn, rules.alias_suffix)
+    predecessor = _predecessor(connection, account, request, rules.times, now)
+    replaced = None if predecessor is None else predecessor.serial
+    names = _canonical(request.identifiers)
+    open_order = orders.latest(connection, account_id, names)
+    if (
+        open_order is not None
+        and order_status(open_order, now) is OrderStatus.READY
+        and (open_order.predecessor, open_order.replaces) == (replaced, request.replaces)
+    ):
+        return Opened(open_order, fresh=False)
+    fresh = OrderFacts(
+        id=request.order_id,
+        account_id=account_id,
+        cn=account.cn,
+        identifiers=names,
+        replaces=request.replaces,
+        predecessor=replaced,
+        deactivated="",
+        error=None,
+        serial=None,
+        expires_at=now + ORDER_LIFE,
+        account_status=account.status,
+        seat_status=SeatStatus.APPROVED if predecessor is None else SeatStatus.ACTIVE,
+        certificate_status=None,
+    )
+    orders.add(connection, fresh, now)
+    return Opened(fresh, fresh=True)
+
+
+def _canonical(identifiers: tuple[tuple[str, str], ...]) -> str:
+    return json.dumps(sorted(set(identifiers)))
+
+
+def _predecessor(
+    connection: store.Connection, account: AccountRow, request: Request, times: RenewalTimes, now: int
+) -> Certificate | None:
+    """Return the certificate that the order would replace, None for a seat that has had none."""
+    seat = seats.get(connection, CommonName.parse(account.cn))
+    if seat.status is SeatStatus.APPROVED:
+        if request.replaces is not None:
+            raise NotFound("`replaces` names a certificate, but this seat has had none yet.")
+        return None
+    if seat.status is not SeatStatus.ACTIVE:
+        raise NotAllowed(f"{account.cn} is {seat.status}; the help desk can say why.")
+    if request.replaces is None:
+        predecessor = certificates.newest(connection, account.cn)
+        if predecessor is None:
+            raise NotAllowed(f"{account.cn} has no certificate left to renew; ask the administrator for a new one.")
+    else:
+        predecessor = _named(connection, account.cn, request.replaced_serial)
+    require_renewable(predecessor, now, times)
+    return predecessor
+
+
+def _named(connection: store.Connection, cn: str, serial: str | None) -> Certificate:
+    certificate = None if serial is None else certificates.find(connection, serial)
+    if certificate is None or str(certificate.cn) != cn:
+        raise NotFound("`replaces` names no certificate of this account.")
+    if certificate.successor is not None:
+        raise AlreadyReplaced("The certificate named in `replaces` was renewed before.")
+    if certificate.word_at(0) == "revoked":
+        raise AlreadyRevoked("The certificate named in `replaces` is revoked and cannot be renewed.")
+    return certificate
+
+
+def show(connection: store.Connection, account_id: str, order_id: str) -> OrderFacts:
+    """Return an order of the account. Raises NotFound for another's, AccountUnusable for a dead account."""
+    accounts.require_valid(connection, account_id)
+    facts = orders.find(connection, order_id)
+    if facts is None or facts.account_id != account_id:
+        raise NotFound("There is no such order.")
+    return facts
+
+
+def listed(connection: store.Connection, account_id: str, after: str, most: int) -> list[OrderFacts]:
+    """Return the account's orders behind `after`, at most `most` (RFC 8555 §7.1.2.1)."""
+    accounts.require_valid(connection, account_id)
+    return orders.page(connection, account_id, after, most)
+
+
+def give_up_authorization(connection: store.Connection, account_id: str, order_id: str, place: int) -> OrderFacts:
+    """Deactivate one authorization of an order at its holder's wish (RFC 8555 §7.5.2); the order becomes invalid."""
+    facts = show(connection, account_id, order_id)
+    places = " ".join(sorted({*facts.deactivated.split(), str(place)}))
+    orders.deactivate(connection, order_id, places)
+    return dataclasses.replace(facts, deactivated=places)
+
+
+def fetch(connection: store.Connection, account_id: str, serial: str) -> bytes:
+    """Return the DER of a certificate of the account's seat. Raises NotFound for another's."""
+    account = accounts.get(connection, account_id)
+    owner = certificates.owner(connection, serial)
+    if owner is None or owner[1] != account.cn or owner[2] is None:
+        raise NotFound("There is no such certificate.")
+    return owner[2]
+
+
+def renewal_of(connection: store.Connection, serial: str, times: RenewalTimes, now: int) -> int:
+    """Return the notAfter of a certificate that may be asked about (RFC 9773 §4.1).
+
+    Raises NotFound for an unknown, revoked or lapsed one: there is nothing to renew.
+    """
+    certificate = certificates.find(connection, serial)
+    if certificate is None or certificate.word_at(now) not in ("valid", "expired", "suspended"):
+        raise NotFound("There is no renewal information for this certificate.")
+    if now > times.grace_ends(certificate.not_after):
+        raise NotFound("The time to renew this certificate is over.")
+    return certificate.not_after

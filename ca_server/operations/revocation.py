@@ -1,0 +1,129 @@
+"""Revocation (失効): by an officer or an application for a CN, by a holder for one certificate.
+
+A CN's revocation ends every certificate of it that has not ended, old and renewed, its credentials, its accounts and
+its plans. Nothing undoes it. It is visible in OCSP with the commit; the CRL follows, and then the completion mail.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from ca_server import store
+from ca_server.domain.certificates import Certificate, CertificateStatus
+from ca_server.domain.seats import SeatStatus
+from ca_server.errors import AlreadyRevoked, NotAllowed, NotFound
+from ca_server.store import accounts, audit, certificates, credentials, revocations, seats
+from protocol.names import CommonName
+from protocol.vocabulary import RevocationReason
+
+EntryMaker = Callable[[str, int, int], bytes]
+"""Makes the DER of a CRL entry from serial, moment and reason code; the authority's, handed in."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """Who revokes, why, when, and on which application."""
+
+    reason: RevocationReason
+    actor: str
+    now: int
+    application: int | None = None
+
+
+def revoke_seat(
+    connection: store.Connection, cn: CommonName, decision: Decision, entry: EntryMaker
+) -> revocations.Revocation:
+    """Revoke a CN with all it has and return the record whose publication completes it.
+
+    Raises NotFound for a CN never assigned, AlreadyRevoked for one revoked before.
+    """
+    seat = seats.get(connection, cn)
+    if seat.status is SeatStatus.REVOKED:
+        raise AlreadyRevoked(f"{cn} was revoked before.")
+    seats.move(connection, seat, seat.revoked(), decision.now, decision.actor)
+    ended = certificates.unended(connection, str(cn), decision.now)
+    for certificate in ended:
+        _end(connection, certificate, decision, entry)
+    credentials.replace_live(connection, str(cn), decision.now)
+    accounts.revoke_others(connection, str(cn), kept="")
+    return _decided(connection, str(cn), ended, decision)
+
+
+def revoke_certificate(
+    connection: store.Connection, serial: str, decision: Decision, entry: EntryMaker
+) -> revocations.Revocation:
+    """Revoke one certificate; its siblings live on unless its key is compromised or it was the last valid one.
+
+    Raises NotFound for a serial that we never signed, AlreadyRevoked, and NotAllowed for one that has ended.
+    """
+    certificate = certificates.find(connection, serial)
+    if certificate is None or certificate.status in (CertificateStatus.PLANNED, CertificateStatus.ABORTED):
+        raise NotFound("There is no such certificate.")
+    if certificate.status is CertificateStatus.REVOKED:
+        raise AlreadyRevoked(f"The certificate {serial} of {certificate.cn} was revoked before.")
+    if certificate.not_after <= decision.now:
+        raise NotAllowed(f"The certificate {serial} of {certificate.cn} has ended; there is nothing to revoke.")
+    siblings = [c for c in certificates.unended(connection, str(certificate.cn), decision.now) if c.serial != serial]
+    if decision.reason is RevocationReason.keyCompromise or not siblings:
+        return revoke_seat(connection, certificate.cn, decision, entry)
+    _end(connection, certificate, decision, entry)
+    return _decided(connection, str(certificate.cn), [certificate], decision)
+
+
+def _end(connection: store.Connection, certificate: Certificate, decision: Decision, entry: EntryMaker) -> None:
+    code = int(decision.reason)
+    mark = (decision.now, code, entry(certificate.serial, decision.now, code))
+    certificates.end(connection, certificate, CertificateStatus.REVOKED, mark)
+    if decision.reason is RevocationReason.keyCompromise:
+        certificates.block_key(connection, certificate.serial, decision.now)
+
+
+def _decided(
+    connection: store.Connection, cn: str, ended: list[Certificate], decision: Decision
+) -> revocations.Revocation:
+    serials = tuple(certificate.serial for certificate in ended)
+    record = revocations.decided(cn, serials, int(decision.reason), decision.application, decision.now)
+    revocations.add(connection, record, decision.actor)
+    audit.record(
+        connection,
+        decision.now,
+        decision.actor,
+        "certificates revoked",
+        cn,
+        serials=list(serials),
+        reason=decision.reason.name,
+        application=decision.application,
+    )
+    return record
+
+
+@dataclasses.dataclass(frozen=True)
+class HoldersProof:
+    """How a holder proves a right to revoke: the account that signed, or the certificate's own key (§7.6)."""
+
+    account_id: str | None
+    spki_sha256: str | None
+
+
+def require_holder(connection: store.Connection, serial: str, proof: HoldersProof) -> None:
+    """Do nothing when the account is of the certificate's seat, or the key is the certificate's.
+
+    Raises NotFound otherwise, as for a serial never planned, and AccountUnusable for a dead account.
+    """
+    owner = certificates.owner(connection, serial)
+    if owner is not None and proof.account_id is not None and accounts.get(connection, proof.account_id).cn == owner[1]:
+        return
+    if (
+        owner is not None
+        and proof.spki_sha256 is not None
+        and certificates.key_of(connection, serial) == proof.spki_sha256
+    ):
+        return
+    raise NotFound("There is no such certificate, or it is not this key's to revoke.")
+
+
+def revoke_by_holder(
+    connection: store.Connection, serial: str, proof: HoldersProof, decision: Decision, entry: EntryMaker
+) -> revocations.Revocation:
+    """Revoke one certificate at its holder's wish (RFC 8555 §7.6)."""
+    require_holder(connection, serial, proof)
+    return revoke_certificate(connection, serial, decision, entry)

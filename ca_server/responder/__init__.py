@@ -1,0 +1,1 @@
+"""OCSP answers, CRLs and CA certificates on the plain http address that certificates name."""

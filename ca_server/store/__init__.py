@@ -1,0 +1,16 @@
+"""The records, the only user of SQLAlchemy (Core): one module an aggregate, each move with its audit entry."""
+
+from ca_server.store.database import Connection, Database, SynchronousDatabase
+from ca_server.store.errors import Conflict, Duplicate, Overloaded, SchemaMismatch, StoreError, Unavailable
+
+__all__ = [
+    "Conflict",
+    "Connection",
+    "Database",
+    "Duplicate",
+    "Overloaded",
+    "SchemaMismatch",
+    "StoreError",
+    "SynchronousDatabase",
+    "Unavailable",
+]

@@ -1,0 +1,237 @@
+"""The records of applications and of the certificates each names."""
+
+import dataclasses
+import datetime
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from ca_server.clock import rfc3339
+from ca_server.domain.applications import Administrator, Application, Filed, Half, Item, Kind, Reason, Status
+from ca_server.errors import NotFound
+from ca_server.store import audit, tables
+from ca_server.store.database import Connection
+from ca_server.store.statement import Statement
+from protocol.names import CommonName, InstitutionCode
+
+_a = tables.application.c
+_i = tables.application_item.c
+_OPEN = (Status.RECEIVED, Status.EXAMINED, Status.APPROVED, Status.WAITING)
+
+_INSERT = Statement(insert(tables.application))
+_INSERT_ITEM = Statement(insert(tables.application_item))
+_LAST = Statement(select(func.max(_a.number)))
+_COLUMNS = (
+    _a.number,
+    _a.status,
+    _a.kind,
+    _a.institution,
+    _a.institution_name,
+    _a.family_name,
+    _a.given_name,
+    _a.furigana,
+    _a.email,
+    _a.language,
+    _a.applied_on,
+    _a.content_sha256,
+    _a.filed_by,
+    _a.examined_by,
+    _a.approved_by,
+)
+_BY_NUMBER = Statement(select(*_COLUMNS).where(_a.number == bindparam("number")))
+_RETURN_REASON = Statement(select(_a.return_reason).where(_a.number == bindparam("number")))
+_NUMBERS = Statement(select(_a.number).order_by(_a.urgent.desc(), _a.number))
+_NUMBERS_BY_STATUS = Statement(
+    select(_a.number).where(_a.status == bindparam("status")).order_by(_a.urgent.desc(), _a.number)
+)
+_ITEMS = Statement(
+    select(_i.cn, _i.reason, _i.revocation, _i.revocation_on, _i.issuance, _i.issuance_on, _i.new_cn, _i.failure)
+    .where(_i.application == bindparam("number"))
+    .order_by(_i.position)
+)
+_MOVE = Statement(
+    update(tables.application)
+    .where(_a.number == bindparam("filed"), _a.status == bindparam("before"))
+    .values(
+        status=bindparam("after"),
+        examined_by=bindparam("examiner"),
+        examined_at=func.coalesce(_a.examined_at, bindparam("examination")),
+        approved_by=bindparam("approver"),
+        approved_at=func.coalesce(_a.approved_at, bindparam("approval")),
+        return_reason=bindparam("why"),
+    )
+)
+_UPDATE_ITEM = Statement(
+    update(tables.application_item)
+    .where(_i.application == bindparam("number"), _i.position == bindparam("place"))
+    .values(
+        revocation=bindparam("revocation_half"),
+        issuance=bindparam("issuance_half"),
+        new_cn=bindparam("assigned"),
+        failure=bindparam("trouble"),
+    )
+)
+_OPEN_FOR_CN = Statement(
+    select(_a.number)
+    .join_from(tables.application_item, tables.application, _i.application == _a.number)
+    .where(_i.cn == bindparam("cn"), _a.status.in_(_OPEN))
+    .limit(1)
+)
+_ASKED_FOR = Statement(
+    select(func.count())
+    .select_from(tables.application_item)
+    .join(tables.application, _i.application == _a.number)
+    .where(
+        _a.institution == bindparam("code"), _a.status.in_(_OPEN), _i.issuance.is_not(None), _i.issuance != Half.DONE
+    )
+)
+
+
+def file(
+    connection: Connection, application: Application, officer: str, channel: str, reference: str | None, now: int
+) -> Filed:
+    """Put a parsed application on record as received and return it with its number."""
+    administrator = dataclasses.asdict(application.administrator)
+    _INSERT.run(
+        connection,
+        number=None,
+        kind=application.kind,
+        status=Status.RECEIVED,
+        institution=str(application.institution),
+        institution_name=application.institution_name,
+        language=application.language,
+        applied_on=application.applied_on.isoformat(),
+        channel=channel,
+        reference=reference,
+        content_sha256=application.content_sha256,
+        urgent=int(application.urgent),
+        filed_by=officer,
+        filed_at=now,
+        examined_by=None,
+        examined_at=None,
+        approved_by=None,
+        approved_at=None,
+        return_reason=None,
+        **administrator,
+    )
+    row = _LAST.one(connection)
+    number = int(row[0]) if row else 0
+    for position, item in enumerate(application.items, start=1):
+        _INSERT_ITEM.run(connection, application=number, position=position, **_written(item))
+    audit.record(
+        connection,
+        now,
+        f"officer:{officer}",
+        "application received",
+        f"application:{number}",
+        kind=application.kind,
+        sha256=application.content_sha256,
+        institution=str(application.institution),
+    )
+    return Filed(number, Status.RECEIVED, application, application.content_sha256, officer, None, None)
+
+
+def get(connection: Connection, number: int) -> Filed:
+    """Return the application. Raises NotFound when there is none of that number."""
+    row = _BY_NUMBER.one(connection, number=number)
+    if row is None:
+        raise NotFound(f"There is no application {number}; see `warifu-ca application list`.")
+    items = tuple(_item(item) for item in _ITEMS.all(connection, number=number))
+    application = Application(
+        Kind(row[2]),
+        InstitutionCode.parse(row[3]),
+        row[4],
+        Administrator(row[5], row[6], row[7], row[8]),
+        row[9],
+        datetime.date.fromisoformat(row[10]),
+        items,
+    )
+    return Filed(row[0], Status(row[1]), application, row[11], row[12], row[13], row[14])
+
+
+def return_reason(connection: Connection, number: int) -> str | None:
+    """Return why the application was sent back, or None."""
+    row = _RETURN_REASON.one(connection, number=number)
+    return None if row is None else row[0]
+
+
+def numbers(connection: Connection, status: Status | None = None) -> list[int]:
+    """Return the numbers of all applications, or of those in `status`, urgent ones first, then oldest first."""
+    rows = _NUMBERS.all(connection) if status is None else _NUMBERS_BY_STATUS.all(connection, status=status)
+    return [row[0] for row in rows]
+
+
+def open_for(connection: Connection, cn: CommonName) -> int | None:
+    """Return the number of an application still under way that names `cn`, or None."""
+    row = _OPEN_FOR_CN.one(connection, cn=str(cn))
+    return None if row is None else row[0]
+
+
+def asked_for(connection: Connection, code: InstitutionCode) -> int:
+    """Return how many CNs are promised to open applications of the institution."""
+    row = _ASKED_FOR.one(connection, code=str(code))
+    return int(row[0]) if row else 0
+
+
+def move(connection: Connection, before: Filed, after: Filed, now: int, actor: str, why: str | None = None) -> None:
+    """Write the application's next state. Raises Conflict when it moved meanwhile."""
+    _MOVE.must(
+        connection,
+        filed=before.number,
+        before=before.status,
+        after=after.status,
+        examiner=after.examined_by,
+        examination=now if after.examined_by else None,
+        approver=after.approved_by,
+        approval=now if after.approved_by else None,
+        why=why,
+    )
+    audit.record(
+        connection,
+        now,
+        actor,
+        f"application {after.status}",
+        f"application:{after.number}",
+        sha256=after.content_sha256,
+        at=rfc3339(now),
+    )
+
+
+def write_item(connection: Connection, number: int, position: int, item: Item) -> None:
+    """Write how far the item at `position` (from 1) has come."""
+    _UPDATE_ITEM.must(
+        connection,
+        number=number,
+        place=position,
+        revocation_half=item.revocation,
+        issuance_half=item.issuance,
+        assigned=None if item.new_cn is None else str(item.new_cn),
+        trouble=item.failure,
+    )
+
+
+def _written(item: Item) -> dict[str, str | None]:
+    texts = {
+        "cn": item.cn,
+        "reason": item.reason,
+        "revocation": item.revocation,
+        "revocation_on": item.revocation_on,
+        "issuance": item.issuance,
+        "issuance_on": item.issuance_on,
+        "new_cn": item.new_cn,
+        "failure": item.failure,
+    }
+    return {name: None if value is None else str(value) for name, value in texts.items()}
+
+
+def _item(row: tuple[str | None, ...]) -> Item:
+    cn, reason, revocation, revocation_on, issuance, issuance_on, new_cn, failure = row
+    return Item(
+        cn=None if cn is None else CommonName.parse(cn),
+        reason=None if reason is None else Reason(reason),
+        revocation=None if revocation is None else Half(revocation),
+        revocation_on=None if revocation_on is None else datetime.date.fromisoformat(revocation_on),
+        issuance=None if issuance is None else Half(issuance),
+        issuance_on=None if issuance_on is None else datetime.date.fromisoformat(issuance_on),
+        new_cn=None if new_cn is None else CommonName.parse(new_cn),
+        failure=failure,
+    )

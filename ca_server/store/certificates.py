@@ -1,0 +1,302 @@
+"""The records of certificates, from the plan to the end. A planned row is the Plan, its lease and its attempts."""
+
+import dataclasses
+
+from sqlalchemy import bindparam, func, insert, or_, select, update
+
+from ca_server.domain.certificates import Certificate, CertificateStatus
+from ca_server.store import audit, tables
+from ca_server.store.database import Connection
+from ca_server.store.statement import Statement
+from protocol.names import CommonName
+
+_c = tables.certificate.c
+_SIGNED = (CertificateStatus.ISSUED, CertificateStatus.SUSPENDED)
+_COLUMNS = (_c.serial, _c.status, _c.cn, _c.not_before, _c.not_after, _c.successor)
+_CERTIFICATES = select(*_COLUMNS)
+
+_INSERT = Statement(insert(tables.certificate))
+_BY_SERIAL = Statement(_CERTIFICATES.where(_c.serial == bindparam("number")))
+_OF_SEAT = Statement(_CERTIFICATES.where(_c.cn == bindparam("seat")).order_by(_c.not_before, _c.serial))
+_NEWEST = Statement(
+    _CERTIFICATES.where(_c.cn == bindparam("seat"), _c.status.in_(_SIGNED), _c.successor.is_(None))
+    .order_by(_c.not_after.desc())
+    .limit(1)
+)
+_SIGNED_ONES = Statement(_CERTIFICATES.where(_c.der.is_not(None)).order_by(_c.cn, _c.not_before, _c.serial))
+_OWNER = Statement(select(_c.account_id, _c.cn, _c.der, _c.order_id).where(_c.serial == bindparam("number")))
+_PLAN = Statement(
+    select(
+        _c.serial,
+        _c.cn,
+        _c.order_id,
+        _c.account_id,
+        _c.credential_id,
+        _c.predecessor,
+        _c.issuer,
+        _c.tbs,
+        _c.tbs_sha256,
+        _c.attempts,
+    ).where(_c.serial == bindparam("number"), _c.status == CertificateStatus.PLANNED)
+)
+_ORPHANS = Statement(
+    select(_c.serial)
+    .where(
+        _c.status == CertificateStatus.PLANNED,
+        or_(_c.lease_until <= bindparam("now"), _c.server != bindparam("living")),
+    )
+    .limit(100)
+)
+_TAKE_OVER = Statement(
+    update(tables.certificate)
+    .where(_c.serial == bindparam("number"), _c.status == CertificateStatus.PLANNED, _c.attempts == bindparam("before"))
+    .values(server=bindparam("holder"), lease_until=bindparam("until"), attempts=_c.attempts + 1)
+)
+_PLANNED_OF_ACCOUNT = Statement(
+    select(_c.serial).where(_c.account_id == bindparam("account"), _c.status == CertificateStatus.PLANNED).limit(1)
+)
+_SUCCEED = Statement(
+    update(tables.certificate)
+    .where(_c.serial == bindparam("number"), _c.successor.is_(None), _c.status == CertificateStatus.ISSUED)
+    .values(successor=bindparam("next"))
+)
+_GIVE_BACK = Statement(update(tables.certificate).where(_c.successor == bindparam("number")).values(successor=None))
+_ISSUE = Statement(
+    update(tables.certificate)
+    .where(_c.serial == bindparam("number"), _c.status == CertificateStatus.PLANNED)
+    .values(status=CertificateStatus.ISSUED, der=bindparam("bytes"), tbs=None, issued_at=bindparam("now"))
+)
+_STORE_REVOKED = Statement(
+    update(tables.certificate)
+    .where(_c.serial == bindparam("number"), _c.status == CertificateStatus.REVOKED, _c.der.is_(None))
+    .values(der=bindparam("bytes"), tbs=None, issued_at=bindparam("now"))
+)
+_END = Statement(
+    update(tables.certificate)
+    .where(_c.serial == bindparam("number"), _c.status == bindparam("before"))
+    .values(
+        status=bindparam("after"),
+        revoked_at=bindparam("now"),
+        reason=bindparam("code"),
+        crl_entry=bindparam("entry"),
+    )
+)
+_UNENDED_OF_SEAT = Statement(
+    _CERTIFICATES.where(
+        _c.cn == bindparam("seat"),
+        _c.not_after > bindparam("now"),
+        _c.status.in_((*_SIGNED, CertificateStatus.PLANNED)),
+    )
+)
+_STATE = Statement(
+    select(_c.status, _c.revoked_at, _c.reason).where(
+        _c.serial == bindparam("number"), _c.issuer == bindparam("issued_by")
+    )
+)
+_ISSUED_AT = Statement(select(_c.issued_at).where(_c.serial == bindparam("number")))
+_KEY_SEATS = Statement(select(_c.cn).where(_c.spki_sha256 == bindparam("spki")))
+_KEY_OF = Statement(select(_c.spki_sha256).where(_c.serial == bindparam("number")))
+_BLOCK = Statement(insert(tables.blocked_key))
+_BLOCKED = Statement(
+    select(func.count()).select_from(tables.blocked_key).where(tables.blocked_key.c.spki_sha256 == bindparam("spki"))
+)
+_CRL_ENTRIES = Statement(
+    select(_c.crl_entry)
+    .where(_c.issuer == bindparam("issued_by"), _c.crl_entry.is_not(None), _c.not_after >= bindparam("ended_after"))
+    .order_by(_c.revoked_at, _c.serial)
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """A plan as recorded: what will be signed, for whom, and what it has claimed."""
+
+    serial: str
+    cn: str
+    order_id: str
+    account_id: str
+    credential_id: str | None
+    predecessor: str | None
+    issuer: str
+    tbs: bytes
+    tbs_sha256: str
+    attempts: int
+
+
+@dataclasses.dataclass(frozen=True)
+class NewPlan:
+    """What a plan is recorded with, before the CA key is touched."""
+
+    serial: str
+    issuer: str
+    cn: str
+    order_id: str
+    account_id: str
+    credential_id: str | None
+    predecessor: str | None
+    spki_sha256: str
+    not_before: int
+    not_after: int
+    tbs: bytes
+    tbs_sha256: str
+    server: str
+    lease_until: int
+
+
+def plan(connection: Connection, planned: NewPlan, now: int) -> None:
+    """Put a plan on record. Raises Duplicate when the serial, or the credential's one certificate, is taken."""
+    _INSERT.run(
+        connection,
+        **vars(planned),
+        status=CertificateStatus.PLANNED,
+        successor=None,
+        der=None,
+        planned_at=now,
+        issued_at=None,
+        attempts=0,
+        revoked_at=None,
+        reason=None,
+        crl_entry=None,
+    )
+    audit.record(
+        connection,
+        now,
+        f"account:{planned.account_id}",
+        "certificate planned",
+        planned.cn,
+        serial=planned.serial,
+        tbs_sha256=planned.tbs_sha256,
+    )
+
+
+def find(connection: Connection, serial: str) -> Certificate | None:
+    """Return the certificate, or None for a serial that was never planned."""
+    row = _BY_SERIAL.one(connection, number=serial)
+    return None if row is None else _certificate(row)
+
+
+def of_seat(connection: Connection, cn: str) -> list[Certificate]:
+    """Return every certificate of the seat, plans too, oldest first."""
+    return [_certificate(row) for row in _OF_SEAT.all(connection, seat=cn)]
+
+
+def newest(connection: Connection, cn: str) -> Certificate | None:
+    """Return the seat's certificate that has no successor, or None: the one that a renewal replaces."""
+    row = _NEWEST.one(connection, seat=cn)
+    return None if row is None else _certificate(row)
+
+
+def signed(connection: Connection) -> list[Certificate]:
+    """Return every certificate that was signed and stored, by CN."""
+    return [_certificate(row) for row in _SIGNED_ONES.all(connection)]
+
+
+def owner(connection: Connection, serial: str) -> tuple[str, str, bytes | None, str] | None:
+    """Return (account id, CN, DER, order id) of the certificate, or None."""
+    return _OWNER.one(connection, number=serial)
+
+
+def issued_at(connection: Connection, serial: str) -> int | None:
+    """Return when the certificate was stored, None before."""
+    row = _ISSUED_AT.one(connection, number=serial)
+    return None if row is None else row[0]
+
+
+def planned(connection: Connection, serial: str) -> Planned | None:
+    """Return the open plan, or None when there is none or it is over."""
+    row = _PLAN.one(connection, number=serial)
+    return None if row is None else Planned(*row)
+
+
+def orphans(connection: Connection, living: str, now: int) -> list[str]:
+    """Return serials of plans whose lease ran out or whose server is not `living`, at most 100."""
+    return [row[0] for row in _ORPHANS.all(connection, living=living, now=now)]
+
+
+def take_over(connection: Connection, orphan: Planned, holder: str, until: int) -> None:
+    """Take an orphan's lease and count the attempt. Raises Conflict when another did."""
+    _TAKE_OVER.must(connection, number=orphan.serial, before=orphan.attempts, holder=holder, until=until)
+
+
+def plan_stands(connection: Connection, account_id: str) -> bool:
+    """Tell whether a plan of the account is open, which a takeover must wait for."""
+    return _PLANNED_OF_ACCOUNT.one(connection, account=account_id) is not None
+
+
+def claim_succession(connection: Connection, predecessor: str, successor: str) -> bool:
+    """Make `successor` the one that replaces `predecessor`; tell whether it won."""
+    return _SUCCEED.run(connection, number=predecessor, next=successor) == 1
+
+
+def release_succession(connection: Connection, successor: str) -> None:
+    """Give the predecessor back after an abort."""
+    _GIVE_BACK.run(connection, number=successor)
+
+
+def issue(connection: Connection, serial: str, der: bytes, now: int) -> bool:
+    """Store a signed certificate; tell whether it is good, False when it was revoked while it was signed."""
+    if _ISSUE.run(connection, number=serial, bytes=der, now=now) == 1:
+        return True
+    _STORE_REVOKED.run(connection, number=serial, bytes=der, now=now)
+    return False
+
+
+def end(
+    connection: Connection, certificate: Certificate, after: CertificateStatus, mark: tuple[int, int, bytes]
+) -> None:
+    """Revoke or abort a certificate with its mark (now, reason code, CRL entry). Raises Conflict when it moved."""
+    now, code, entry = mark
+    _END.must(
+        connection, number=certificate.serial, before=certificate.status, after=after, now=now, code=code, entry=entry
+    )
+
+
+def unended(connection: Connection, cn: str, now: int) -> list[Certificate]:
+    """Return the seat's certificates that have not ended and are not revoked, open plans too."""
+    return [_certificate(row) for row in _UNENDED_OF_SEAT.all(connection, seat=cn, now=now)]
+
+
+def state(connection: Connection, issuer: str, serial: str) -> tuple[str, int | None, int | None] | None:
+    """Return (status, revoked at, reason) for OCSP, or None for a serial that the issuer never planned."""
+    return _STATE.one(connection, number=serial, issued_by=issuer)
+
+
+def seats_of_key(connection: Connection, spki_sha256: str) -> set[str]:
+    """Return the CNs that certificates with this public key were planned for."""
+    return {row[0] for row in _KEY_SEATS.all(connection, spki=spki_sha256)}
+
+
+def key_of(connection: Connection, serial: str) -> str | None:
+    """Return the SHA-256 of the certificate's public key, or None."""
+    row = _KEY_OF.one(connection, number=serial)
+    return None if row is None else row[0]
+
+
+def block_key(connection: Connection, serial: str, now: int) -> None:
+    """Refuse the certificate's public key for ever, after its compromise."""
+    spki = key_of(connection, serial)
+    if spki is not None and not key_blocked(connection, spki):
+        _BLOCK.run(connection, spki_sha256=spki, blocked_at=now)
+
+
+def key_blocked(connection: Connection, spki_sha256: str) -> bool:
+    """Tell whether the public key was compromised once."""
+    row = _BLOCKED.one(connection, spki=spki_sha256)
+    return row is not None and bool(row[0])
+
+
+def crl_entries(connection: Connection, issuer: str, ended_after: int) -> list[bytes]:
+    """Return the stored DER entries of what is revoked and did not end before `ended_after`."""
+    return [row[0] for row in _CRL_ENTRIES.all(connection, issued_by=issuer, ended_after=ended_after)]
+
+
+def _certificate(row: tuple[object, ...]) -> Certificate:
+    serial, status, cn, not_before, not_after, successor = row
+    return Certificate(
+        str(serial),
+        CertificateStatus(status),
+        CommonName.parse(str(cn)),
+        not_before,  # type: ignore[arg-type]
+        not_after,  # type: ignore[arg-type]
+        successor,  # type: ignore[arg-type]
+    )

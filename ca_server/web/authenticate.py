@@ -1,0 +1,118 @@
+"""Who sent a request: the checks of RFC 8555 §6.2 to §6.5 in the order of protocol.md, Verifying a request.
+
+strict JWS → algorithm → jwk xor kid → url is this resource's → nonce opens → key → signature → nonce redeemed. What
+follows, the account's status and ownership, is decided in the transaction that uses them.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from enum import Enum
+
+from ca_server import store
+from ca_server.errors import AccountUnknown
+from ca_server.store import accounts
+from ca_server.web.nonces import Nonces
+from ca_server.web.render import Urls
+from keys.algorithms import PublicKey
+from protocol import jws
+from protocol.jws import Jws
+from protocol.problems import Problem, ProblemType
+
+_MOST_KEYS = 50_000
+
+
+class Signer(Enum):
+    """How a resource lets its sender name the key."""
+
+    ACCOUNT = "kid"
+    KEY = "jwk"
+    EITHER = "either"
+
+
+@dataclasses.dataclass(frozen=True)
+class Signed:
+    """A request whose signature is right: by an account (`account_id`) or by a bare key (`jwk`)."""
+
+    message: Jws
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    address: str
+    url: str
+    public_key: PublicKey
+    account_id: str | None
+
+    @property
+    def account(self) -> str:
+        """Return the account's id, where the resource demands one."""
+        assert self.account_id is not None  # noqa: S101 - Signer.ACCOUNT was checked
+        return self.account_id
+
+    @property
+    def is_read(self) -> bool:
+        """Tell whether it is a POST-as-GET (RFC 8555 §6.3): an empty payload, which `{}` is not."""
+        return self.message.payload == b""
+
+    def members(self) -> Mapping[str, object]:
+        """Return the payload as a JSON object. Raises Problem malformed for any other."""
+        value = jws.strict_json(self.message.payload) if self.message.payload else None
+        if not isinstance(value, dict):
+            raise Problem(ProblemType.MALFORMED, "The payload must be a JSON object.")
+        return value
+
+
+class Authenticator:
+    """Verifies requests; keeps the public keys of accounts, which do not change but by keyChange."""
+
+    def __init__(self, database: store.Database, urls: Urls, nonces: Nonces) -> None:
+        self._database = database
+        self._urls = urls
+        self._nonces = nonces
+        self._keys: dict[str, PublicKey] = {}
+
+    async def verify(self, body: bytes, url: str, signer: Signer) -> tuple[Jws, PublicKey, str | None]:
+        """Return the message, the key that signed it, and the account that names it.
+
+        Raises Problem for whatever is wrong, AccountUnknown for a kid that is none of ours.
+        """
+        message = jws.parse(body)
+        self._require_signer(message, signer)
+        if message.protected.get("url") != url:
+            raise Problem(ProblemType.UNAUTHORIZED, "The url in the header is not the one of this resource.")
+        number = self._nonces.opened(message.protected.get("nonce"))
+        if number is None:
+            raise Problem(ProblemType.BAD_NONCE)
+        key, account_id = await self._key(message)
+        jws.verify(message, key)
+        if not self._nonces.redeem(number):
+            raise Problem(ProblemType.BAD_NONCE)
+        return message, key, account_id
+
+    def forget(self, account_id: str) -> None:
+        """Forget an account's key, which it changed."""
+        self._keys.pop(account_id, None)
+
+    def _require_signer(self, message: Jws, signer: Signer) -> None:
+        if signer is not Signer.EITHER and signer.value not in message.protected:
+            wanted = "kid, the account's URL" if signer is Signer.ACCOUNT else "jwk, the account's key"
+            raise Problem(ProblemType.MALFORMED, f"The header of this request names its key by {wanted}.")
+
+    async def _key(self, message: Jws) -> tuple[PublicKey, str | None]:
+        if "jwk" in message.protected:
+            jwk = message.protected["jwk"]
+            return jws.public_key(jwk if isinstance(jwk, dict) else {}), None
+        prefix = self._urls.account("")
+        kid = message.protected["kid"]
+        if not isinstance(kid, str) or not kid.startswith(prefix):
+            raise AccountUnknown("The kid is not the URL of an account of this service.")
+        account_id = kid[len(prefix) :]
+        key = self._keys.get(account_id)
+        if key is None:
+            jwk_text = await self._database.lookup(accounts.key, account_id)
+            if jwk_text is None:
+                raise AccountUnknown("There is no such account.")
+            key = jws.public_key(json.loads(jwk_text))
+            if len(self._keys) >= _MOST_KEYS:
+                self._keys.clear()
+            self._keys[account_id] = key
+        return key, account_id

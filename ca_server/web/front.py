@@ -1,0 +1,146 @@
+"""The front: what every request meets on its way in and every answer on its way out.
+
+One middleware gives a request its id, turns every error into a problem document, adds the headers that RFC 8555 §6.5
+and §7.1 want, and writes the one log line: the route's name, never its path, for a one-time URL is a secret.
+"""
+
+import asyncio
+import dataclasses
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from ca_server.ids import new_id
+from ca_server.web.authenticate import Authenticator, Signed, Signer
+from ca_server.web.limits import Window, network_of
+from ca_server.web.nonces import Nonces
+from ca_server.web.problems import is_unforeseen, problem_of, retry_after
+from ca_server.web.render import Answer, Urls
+from protocol.problems import Problem, ProblemType
+from protocol.vocabulary import REPLAY_NONCE, RETRY_AFTER, MediaType
+
+log = logging.getLogger("warifu.access")
+trouble = logging.getLogger("warifu.trouble")
+
+MOST_OCTETS = 64 * 1024
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000",
+}
+_ROUTE: web.RequestKey[str] = web.RequestKey("route", str)
+_ACCOUNT: web.RequestKey[str] = web.RequestKey("account", str)
+
+
+@dataclasses.dataclass(frozen=True)
+class Front:
+    """Carries requests to their handlers and answers back."""
+
+    urls: Urls
+    nonces: Nonces
+    authenticator: Authenticator
+    failures: Window
+    trusted_proxies: frozenset[str]
+
+    def signed(self, signer: Signer, handler: Callable[[Signed], Awaitable[Answer]]) -> Handler:
+        """Return the handler of a POST that is a JWS (RFC 8555 §6.2)."""
+
+        async def handle(request: web.Request) -> web.Response:
+            return self._response(await handler(await self._verified(request, signer)))
+
+        return handle
+
+    async def read(self, request: web.Request, handler: Callable[[], Awaitable[Answer]]) -> web.Response:
+        """Answer a GET, or the POST-as-GET that works on every resource."""
+        if request.method == "POST":
+            signed = await self._verified(request, Signer.ACCOUNT)
+            if not signed.is_read:
+                raise Problem(ProblemType.MALFORMED, "This resource is read by a POST with an empty payload (§6.3).")
+        return self._response(await handler())
+
+    def address(self, request: web.Request) -> str:
+        """Return where a request came from; X-Forwarded-For is believed of configured proxies alone."""
+        peer = request.remote or ""
+        if peer in self.trusted_proxies:
+            forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+            return forwarded or peer
+        return peer
+
+    async def _verified(self, request: web.Request, signer: Signer) -> Signed:
+        if request.content_type != MediaType.JOSE:
+            raise Problem(ProblemType.MALFORMED, f"The Content-Type must be {MediaType.JOSE}.", status=415)
+        body = await request.read()
+        url = self.urls.of(request.raw_path)
+        message, key, account_id = await self.authenticator.verify(body, url, signer)
+        request[_ACCOUNT] = account_id or "-"
+        return Signed(message, request.match_info, request.query, self.address(request), url, key, account_id)
+
+    def _response(self, answer: Answer) -> web.Response:
+        response = web.Response(body=answer.octets(), status=answer.status, content_type=answer.media_type)
+        response.headers["Cache-Control"] = "no-store"
+        if answer.index:
+            response.headers.add("Link", f'<{self.urls.of("/directory")}>;rel="index"')
+        for target, relation in answer.links:
+            response.headers.add("Link", f'<{target}>;rel="{relation}"')
+        response.headers[REPLAY_NONCE] = self.nonces.fresh()
+        if answer.location is not None:
+            response.headers["Location"] = answer.location
+        if answer.retry_after is not None:
+            response.headers[RETRY_AFTER] = str(answer.retry_after)
+        return response
+
+    def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+        """Return the one middleware."""
+
+        @web.middleware
+        async def front(request: web.Request, handler: Handler) -> web.StreamResponse:
+            started, request_id = time.perf_counter(), new_id()
+            network = network_of(self.address(request))
+            problem: Problem | None = None
+            try:
+                self.failures.require(network)
+                response = await handler(request)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                problem = problem_of(error)
+                if is_unforeseen(error):
+                    trouble.error("request %s on %s met %r", request_id, _name(request), type(error), exc_info=error)
+                if problem.type is not ProblemType.BAD_NONCE and problem.status < 500:
+                    self.failures.count(network)
+                response = self._refusal(problem, error)
+            response.headers.update(_SECURITY_HEADERS)
+            response.headers["Request-Id"] = request_id
+            log.info(
+                "%s %s %s %d %s %.1f ms %s account=%s",
+                request_id,
+                request.method,
+                _name(request),
+                response.status,
+                problem.type.word if problem else "-",
+                1000 * (time.perf_counter() - started),
+                self.address(request),
+                request.get(_ACCOUNT, "-"),
+            )
+            return response
+
+        return front
+
+    def _refusal(self, problem: Problem, error: Exception) -> web.Response:
+        location = self.urls.account(error.account_id) if hasattr(error, "account_id") else None
+        answer = Answer(
+            problem.render(), problem.status, MediaType.PROBLEM, location=location, retry_after=retry_after(error)
+        )
+        response = self._response(answer)
+        if isinstance(error, web.HTTPMethodNotAllowed):
+            response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+        return response
+
+
+def _name(request: web.Request) -> str:
+    """Return the name of the request's route; a path could hold a kid."""
+    resource = request.match_info.route.resource
+    return "-" if resource is None else resource.canonical

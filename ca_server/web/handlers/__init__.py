@@ -1,0 +1,1 @@
+"""One module a resource; a handler parses, calls one operation, renders."""

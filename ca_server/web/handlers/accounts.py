@@ -1,0 +1,161 @@
+"""Accounts (RFC 8555 §7.3): newAccount with its binding, reading and updating, deactivation, keyChange."""
+
+import dataclasses
+import json
+
+from ca_server import store
+from ca_server.clock import Clock
+from ca_server.errors import AccountUnknown, CredentialRefused, CredentialUnknown
+from ca_server.ids import new_id
+from ca_server.operations import accounts, enrolment
+from ca_server.store.accounts import AccountRow
+from ca_server.web import render
+from ca_server.web.authenticate import Authenticator, Signed
+from ca_server.web.limits import Window, network_of
+from ca_server.web.render import Answer, Urls
+from keys.algorithms import PublicKey
+from keys.errors import KeysError
+from keys.policy import require_strong
+from keys.sealing import Sealer
+from protocol import jws
+from protocol.credential import BadCredential, mac_key, normalise_kid
+from protocol.problems import Problem, ProblemType
+from protocol.requests import AccountUpdate, Device, KeyChange, NewAccount
+
+_ORDERS_A_PAGE = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class AccountHandlers:
+    """The handlers of accounts."""
+
+    database: store.Database
+    authenticator: Authenticator
+    sealer: Sealer
+    urls: Urls
+    clock: Clock
+    accounts_an_hour: Window
+    wrong_passwords: int
+
+    async def create(self, signed: Signed) -> Answer:
+        """newAccount (§7.3): a key that is known first, then terms and binding."""
+        self.accounts_an_hour.require(network_of(signed.address))
+        self.accounts_an_hour.count(network_of(signed.address))
+        asked = NewAccount.parse(signed.members())
+        thumbprint = jws.thumbprint(signed.public_key)
+        known = await self.database.lookup(accounts.known, thumbprint)
+        if known is not None:
+            return self._answer(known, fresh=False)
+        if asked.only_return_existing:
+            raise AccountUnknown("No account has this key.")
+        _require_strong(signed.public_key)
+        if not asked.terms_of_service_agreed:
+            raise Problem(ProblemType.USER_ACTION_REQUIRED, "Set termsOfServiceAgreed to accept the CP/CPS.")
+        request = _request(asked, signed, thumbprint, self.urls.of("/acme/new-account"))
+        now = self.clock.now()
+        outcome = await self.database.write(accounts.bind, request, self.sealer, self.wrong_passwords, now)
+        if isinstance(outcome, CredentialRefused):
+            raise outcome
+        return self._answer(outcome.account, fresh=outcome.fresh)
+
+    async def update(self, signed: Signed) -> Answer:
+        """Read (§6.3), update the contacts of (§7.3.2), or deactivate (§7.3.6) the account that signed."""
+        self._require_own(signed)
+        asked = AccountUpdate() if signed.is_read else AccountUpdate.parse(signed.members())
+        if asked.status is not None:
+            account = await self.database.write(accounts.deactivate, signed.account, self.clock.now())
+        elif asked.contact is not None:
+            contacts = json.dumps(asked.contact)
+            account = await self.database.write(accounts.change_contact, signed.account, contacts)
+        else:
+            account = await self.database.lookup(accounts.show, signed.account)
+        return self._answer(account, fresh=False)
+
+    async def orders(self, signed: Signed) -> Answer:
+        """List the account's orders by pages (§7.1.2.1)."""
+        self._require_own(signed)
+        cursor = signed.query.get("cursor", "")
+        listed = await self.database.lookup(enrolment.listed, signed.account, cursor, _ORDERS_A_PAGE + 1)
+        page = listed[:_ORDERS_A_PAGE]
+        links: tuple[tuple[str, str], ...] = ()
+        if len(listed) > _ORDERS_A_PAGE:
+            links = ((f"{self.urls.account(signed.account)}/orders?cursor={page[-1].id}", "next"),)
+        return Answer({"orders": [self.urls.order(facts.id) for facts in page]}, links=links)
+
+    async def change_key(self, signed: Signed) -> Answer:
+        """Change the account's key: the checks of §7.3.5, one line each."""
+        inner = jws.parse_members(signed.members())
+        if "jwk" not in inner.protected or "nonce" in inner.protected:
+            raise Problem(ProblemType.MALFORMED, "The inner JWS of keyChange has a jwk and no nonce.")
+        new_key = jws.public_key(inner.protected["jwk"])
+        jws.verify(inner, new_key)
+        if inner.protected.get("url") != signed.url:
+            raise Problem(ProblemType.MALFORMED, "The inner JWS of keyChange has the same url as the outer one.")
+        asked = KeyChange.parse(jws.strict_json(inner.payload))
+        if asked.account != self.urls.account(signed.account):
+            raise Problem(ProblemType.MALFORMED, "`account` must be the URL of the account that signs.")
+        before = jws.thumbprint(signed.public_key)
+        if jws.thumbprint(jws.public_key(asked.old_key)) != before:
+            raise Problem(ProblemType.MALFORMED, "`oldKey` must be the key that the account has now.")
+        _require_strong(new_key)
+        pair = (before, jws.thumbprint(new_key))
+        jwk = json.dumps(jws.jwk(new_key))
+        account = await self.database.write(accounts.change_key, signed.account, pair, jwk, self.clock.now())
+        self.authenticator.forget(signed.account)
+        return self._answer(account, fresh=False)
+
+    def _require_own(self, signed: Signed) -> None:
+        if signed.path["account"] != signed.account:
+            raise Problem(ProblemType.UNAUTHORIZED, "This account is not the one that signed the request.")
+
+    def _answer(self, account: AccountRow, *, fresh: bool) -> Answer:
+        binding = json.loads(self.sealer.open(account.binding_sealed, account.id.encode()))
+        body = render.account(account, binding, self.urls)
+        return Answer(body, status=201 if fresh else 200, location=self.urls.account(account.id))
+
+
+def _require_strong(key: PublicKey) -> None:
+    try:
+        require_strong(key)
+    except KeysError as error:
+        raise Problem(ProblemType.BAD_PUBLIC_KEY, str(error)) from error
+
+
+def _request(asked: NewAccount, signed: Signed, thumbprint: str, url: str) -> accounts.Binding:
+    binding = _binding(asked, thumbprint, url)
+    device = Device() if asked.device is None else asked.device
+    return accounts.Binding(
+        account_id=new_id(),
+        thumbprint=thumbprint,
+        jwk=json.dumps(jws.jwk(signed.public_key)),
+        kid=_kid(binding),
+        mac_is_right=lambda kid, password: jws.verify_mac(binding, mac_key(kid, password)),
+        contact=json.dumps(asked.contact),
+        binding=json.dumps(binding.render()).encode(),
+        device=json.dumps(device.render()),
+        address=signed.address,
+    )
+
+
+def _binding(asked: NewAccount, thumbprint: str, url: str) -> jws.Jws:
+    """Return the external account binding after the checks of §7.3.4 that need no secret."""
+    if asked.external_account_binding is None:
+        raise Problem(
+            ProblemType.EXTERNAL_ACCOUNT_REQUIRED,
+            "Accounts are bound by the one-time URL and password that were mailed (externalAccountBinding).",
+        )
+    binding = jws.parse_members(asked.external_account_binding)
+    if binding.algorithm != jws.MAC_ALGORITHM or "kid" not in binding.protected or "nonce" in binding.protected:
+        raise Problem(ProblemType.MALFORMED, "The binding is an HS256 JWS with kid and url and without a nonce.")
+    if binding.protected.get("url") != url:
+        raise Problem(ProblemType.UNAUTHORIZED, "The binding's url is not that of newAccount.")
+    if jws.thumbprint(jws.public_key(jws.strict_json(binding.payload))) != thumbprint:
+        raise Problem(ProblemType.MALFORMED, "The binding's payload must be the account's public key.")
+    return binding
+
+
+def _kid(binding: jws.Jws) -> str:
+    try:
+        return normalise_kid(str(binding.protected["kid"]))
+    except BadCredential as error:
+        raise CredentialUnknown from error

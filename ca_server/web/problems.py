@@ -1,0 +1,89 @@
+"""From errors to problem documents (RFC 9457): the one bridge. What is not in the table is unknown, and says nothing."""
+
+from aiohttp import web
+
+from ca_server import errors
+from ca_server.store import Conflict, Overloaded, Unavailable
+from ca_server.web.limits import RateLimited
+from keys.errors import BadSigningRequest, KeysError, UnsupportedKey, WeakKey
+from protocol.problems import Problem, ProblemType
+
+_TYPES: dict[type[Exception], ProblemType] = {
+    errors.NotAllowed: ProblemType.UNAUTHORIZED,
+    errors.NotEntitled: ProblemType.UNAUTHORIZED,
+    errors.CredentialRefused: ProblemType.UNAUTHORIZED,
+    errors.CredentialUnknown: ProblemType.UNAUTHORIZED,
+    errors.AccountUnknown: ProblemType.ACCOUNT_DOES_NOT_EXIST,
+    errors.AccountUnusable: ProblemType.UNAUTHORIZED,
+    errors.KeyInUse: ProblemType.MALFORMED,
+    errors.IdentifierRejected: ProblemType.REJECTED_IDENTIFIER,
+    errors.IdentifierUnsupported: ProblemType.UNSUPPORTED_IDENTIFIER,
+    errors.OrderNotReady: ProblemType.ORDER_NOT_READY,
+    errors.SigningRequestRefused: ProblemType.BAD_CSR,
+    errors.TooEarly: ProblemType.UNAUTHORIZED,
+    errors.Lapsed: ProblemType.UNAUTHORIZED,
+    errors.AlreadyReplaced: ProblemType.ALREADY_REPLACED,
+    errors.AlreadyRevoked: ProblemType.ALREADY_REVOKED,
+    errors.RevocationReasonRefused: ProblemType.BAD_REVOCATION_REASON,
+    errors.NotFound: ProblemType.MALFORMED,
+    errors.Invalid: ProblemType.MALFORMED,
+    BadSigningRequest: ProblemType.BAD_CSR,
+    WeakKey: ProblemType.BAD_CSR,
+    UnsupportedKey: ProblemType.BAD_CSR,
+}
+_STATUSES: dict[type[Exception], int] = {
+    errors.AccountUnusable: 401,
+    errors.NotFound: 404,
+    errors.KeyInUse: 409,
+}
+_UNKNOWN = "The server met an error of its own and wrote it down; try again, and tell the help desk the request id."
+
+
+def problem_of(error: Exception) -> Problem:
+    """Return what a stranger is told of `error`; nothing at all about one that is not foreseen."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, web.HTTPException):
+        return _of_http(error)
+    if isinstance(error, RateLimited):
+        return Problem(ProblemType.RATE_LIMITED, str(error))
+    if isinstance(error, errors.TryLater):
+        return Problem(ProblemType.SERVER_INTERNAL, str(error), status=503)
+    if isinstance(error, Overloaded | Unavailable | Conflict):
+        return Problem(ProblemType.SERVER_INTERNAL, "The service is busy or out of order; try again.", status=503)
+    kind = next((known for known in type(error).__mro__ if known in _TYPES), None)
+    if kind is None:
+        return Problem(ProblemType.SERVER_INTERNAL, _UNKNOWN)
+    extra = {"reason": str(error.reason)} if isinstance(error, errors.CredentialRefused) else {}
+    return Problem(_TYPES[kind], str(error), status=_STATUSES.get(kind), extra=extra)
+
+
+def retry_after(error: Exception) -> int | None:
+    """Return the seconds after which trying again makes sense, or None."""
+    if isinstance(error, errors.TryLater | RateLimited):
+        return min(error.seconds, 3600)
+    return 3 if isinstance(error, Overloaded | Unavailable | Conflict) else None
+
+
+def is_unforeseen(error: Exception) -> bool:
+    """Tell whether the log needs the whole trace, because nobody foresaw the error."""
+    foreseen = (
+        Problem,
+        web.HTTPException,
+        RateLimited,
+        errors.Refusal,
+        errors.TryLater,
+        KeysError,
+        Overloaded,
+        Conflict,
+    )
+    return not isinstance(error, foreseen)
+
+
+def _of_http(error: web.HTTPException) -> Problem:
+    sentences = {
+        404: "There is nothing here.",
+        405: "This method is not allowed here (RFC 8555 §6.3).",
+        413: "The request is larger than 64 KiB.",
+    }
+    return Problem(ProblemType.MALFORMED, sentences.get(error.status, error.reason), status=error.status)

@@ -1,0 +1,90 @@
+"""The whole API of the public address: one table of method, path, who may sign, handler."""
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from ca_server.web.authenticate import Signed, Signer
+from ca_server.web.enrolment_page import EnrolmentPage
+from ca_server.web.front import MOST_OCTETS, Front
+from ca_server.web.handlers.accounts import AccountHandlers
+from ca_server.web.handlers.certificates import CertificateHandlers
+from ca_server.web.handlers.orders import OrderHandlers
+from ca_server.web.render import Answer
+
+Handler = Callable[[Signed], Awaitable[Answer]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Handlers:
+    """The handlers that the table names."""
+
+    accounts: AccountHandlers
+    orders: OrderHandlers
+    certificates: CertificateHandlers
+    page: EnrolmentPage
+    terms: str
+
+
+def table(handlers: Handlers) -> list[tuple[str, Signer, Handler]]:
+    """Return path, signer and handler of every resource that takes a signed POST alone."""
+    accounts, orders, certificates = handlers.accounts, handlers.orders, handlers.certificates
+    return [
+        ("/acme/new-account", Signer.KEY, accounts.create),
+        ("/acme/account/{account}", Signer.ACCOUNT, accounts.update),
+        ("/acme/account/{account}/orders", Signer.ACCOUNT, accounts.orders),
+        ("/acme/key-change", Signer.ACCOUNT, accounts.change_key),
+        ("/acme/new-order", Signer.ACCOUNT, orders.create),
+        ("/acme/order/{order}", Signer.ACCOUNT, orders.show),
+        ("/acme/order/{order}/finalize", Signer.ACCOUNT, orders.finalize),
+        (r"/acme/authorization/{order}/{place:[0-9]{1,3}}", Signer.ACCOUNT, orders.authorization),
+        ("/acme/certificate/{serial}", Signer.ACCOUNT, orders.certificate),
+        ("/acme/revoke-cert", Signer.EITHER, certificates.revoke),
+    ]
+
+
+def application(front: Front, handlers: Handlers) -> web.Application:
+    """Return the application of the public address."""
+    app = web.Application(client_max_size=MOST_OCTETS, middlewares=[front.middleware()])
+    for path, signer, handler in table(handlers):
+        app.router.add_post(path, front.signed(signer, handler))
+    _add_read(app, front, "/directory", lambda _: _directory(front, handlers.terms))
+    _add_read(
+        app,
+        front,
+        "/acme/renewal-info/{certificate}",
+        lambda request: handlers.certificates.renewal_info(request.match_info["certificate"]),
+    )
+    _add_new_nonce(app, front)
+    app.router.add_get("/e/{kid}", handlers.page.show)
+    app.router.add_get("/", handlers.page.front_door)
+    app.router.add_get("/style.css", handlers.page.style)
+    return app
+
+
+def _add_read(
+    app: web.Application, front: Front, path: str, handler: Callable[[web.Request], Awaitable[Answer]]
+) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        return await front.read(request, lambda: handler(request))
+
+    app.router.add_get(path, handle)
+    app.router.add_post(path, handle)
+
+
+def _add_new_nonce(app: web.Application, front: Front) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        status = 204 if request.method == "GET" else 200
+        return await front.read(request, lambda: _nothing(status))
+
+    app.router.add_get("/acme/new-nonce", handle)
+    app.router.add_post("/acme/new-nonce", handle)
+
+
+async def _nothing(status: int) -> Answer:
+    return Answer(b"", status=status)
+
+
+async def _directory(front: Front, terms: str) -> Answer:
+    return Answer(front.urls.directory(terms).render(), index=False)
