@@ -1,0 +1,136 @@
+"""The profile of client certificates, judged by pkilint, openssl and GnuTLS."""
+
+import subprocess
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from ca_server.authority import crl, hierarchy
+from ca_server.authority.lint import ExpectedLeaf, lint
+from ca_server.authority.profile import serial_number, to_be_signed
+
+CPS_POINTER = {"pkix.certificate_policies_policy_has_qualifier"}
+KINDS = ["P-256", "P-384", "RSA-2048", "RSA-3072"]
+FQDN = "f123456-001.pc.example"
+each_leaf = pytest.mark.parametrize(("kind", "dns_name"), [(kind, name) for kind in KINDS for name in (None, FQDN)])
+
+
+@each_leaf
+def test_pkilint_finds_nothing_but_the_pointer_to_the_cps(each_house, pkilint, kind, dns_name) -> None:
+    leaf = each_house.leaf(each_house.facts(kind, dns_name=dns_name))
+
+    assert pkilint.certificate(leaf) == CPS_POINTER
+    assert pkilint.chain(each_house.issuing.certificate, leaf) == set()
+
+
+@each_leaf
+def test_our_linter_finds_nothing_in_what_the_profile_makes(each_house, kind, dns_name) -> None:
+    facts = each_house.facts(kind, dns_name=dns_name)
+    issuer = each_house.issuing.certificate
+
+    assert lint(to_be_signed(each_house.profile, issuer, facts), ExpectedLeaf(each_house.profile, issuer, facts)) == []
+
+
+def test_the_bytes_made_with_the_stand_in_are_those_that_the_real_key_would_have_signed(each_house) -> None:
+    facts = each_house.facts()
+    tbs = to_be_signed(each_house.profile, each_house.issuing.certificate, facts)
+    leaf = x509.load_der_x509_certificate(each_house.issuing.sign(tbs))
+
+    assert leaf.tbs_certificate_bytes == tbs
+    leaf.verify_directly_issued_by(each_house.issuing.certificate)
+
+
+def test_a_certificate_ends_395_days_less_a_second_after_it_began_an_hour_ago(the_house) -> None:
+    leaf = the_house.leaf(the_house.facts())
+
+    assert leaf.not_valid_before_utc.timestamp() == the_house.now - 3600
+    assert leaf.not_valid_after_utc.timestamp() == the_house.now - 3600 + 395 * 86400 - 1
+
+
+def test_a_certificate_is_for_clients_and_signatures_only(the_house) -> None:
+    extensions = the_house.leaf(the_house.facts()).extensions
+
+    assert list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+    usage = extensions.get_extension_for_class(x509.KeyUsage)
+    assert usage.critical
+    assert usage.value.public_bytes().hex() == "03020780"
+    with pytest.raises(x509.ExtensionNotFound):
+        extensions.get_extension_for_class(x509.BasicConstraints)
+
+
+def test_a_dns_name_is_there_only_when_ordered(the_house) -> None:
+    with_name = the_house.leaf(the_house.facts(dns_name=FQDN)).extensions
+    without = the_house.leaf(the_house.facts()).extensions
+
+    alternative = with_name.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert list(alternative) == [x509.DNSName(FQDN)]
+    with pytest.raises(x509.ExtensionNotFound):
+        without.get_extension_for_class(x509.SubjectAlternativeName)
+
+
+def test_serial_numbers_have_128_random_bits() -> None:
+    serials = [serial_number() for _ in range(2000)]
+
+    assert len(set(serials)) == len(serials)
+    for bit in range(128):
+        assert 800 < sum(serial >> bit & 1 for serial in serials) < 1200
+
+
+def _openssl_verify(house, folder, leaf, revoked=()):
+    """Verify the leaf with openssl, revocation checked for the whole chain."""
+    entries = [crl.entry(serial, house.now, 1) for serial in revoked]
+    files = {
+        "root.pem": house.root.certificate.public_bytes(Encoding.PEM),
+        "issuing.pem": house.issuing.certificate.public_bytes(Encoding.PEM),
+        "leaf.pem": leaf.public_bytes(Encoding.PEM),
+        "root.crl": hierarchy.make_root_crl(house.hierarchy_profile, house.root, [], 1, house.now),
+        "issuing.crl": crl.build(house.issuing, entries, 1, house.now, house.now + 86400),
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    command = ["openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-policy_check", "-crl_check_all"]
+    command += ["-CAfile", "root.pem", "-untrusted", "issuing.pem", "-CRLfile", "root.crl", "-CRLfile", "issuing.crl"]
+    return subprocess.run([*command, "leaf.pem"], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("dns_name", [None, FQDN])
+def test_openssl_verifies_the_chain_strictly_with_both_crls(each_house, tmp_path, dns_name) -> None:
+    result = _openssl_verify(each_house, tmp_path, each_house.leaf(each_house.facts(dns_name=dns_name)))
+
+    assert result.returncode == 0, result.stderr
+
+
+def test_openssl_refuses_a_certificate_on_the_crl(each_house, tmp_path) -> None:
+    leaf = each_house.leaf(each_house.facts())
+
+    result = _openssl_verify(each_house, tmp_path, leaf, revoked=[leaf.serial_number])
+
+    assert "error 23 at 0 depth" in result.stderr  # X509_V_ERR_CERT_REVOKED
+
+
+def test_openssl_finds_no_server_in_a_client_certificate(the_house, tmp_path) -> None:
+    leaf = the_house.leaf(the_house.facts())
+    _openssl_verify(the_house, tmp_path, leaf)
+    command = ["openssl", "verify", "-purpose", "sslserver", "-CAfile", "root.pem", "-untrusted", "issuing.pem"]
+
+    result = subprocess.run([*command, "leaf.pem"], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert result.returncode != 0
+
+
+def test_gnutls_verifies_the_chain(each_house, tmp_path) -> None:
+    chain = [each_house.leaf(each_house.facts()), each_house.issuing.certificate]
+    (tmp_path / "root.pem").write_bytes(each_house.root.certificate.public_bytes(Encoding.PEM))
+    (tmp_path / "chain.pem").write_bytes(b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain))
+
+    result = subprocess.run(
+        ["certtool", "--verify", "--load-ca-certificate", "root.pem", "--infile", "chain.pem"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 0, result.stdout + result.stderr
