@@ -74,7 +74,7 @@ def _engine(path: Path, *extra: str) -> Engine:
 
 def _trouble(error: BaseException) -> BaseException:
     """Return what a caller is told of an error that ended the outer transaction."""
-    if isinstance(error, sqlite3.Error | exc.DBAPIError | exc.InvalidRequestError):
+    if isinstance(error, sqlite3.OperationalError | exc.OperationalError):
         unavailable = Unavailable(f"The database cannot be used now: {error}")
         unavailable.__cause__ = error
         return unavailable

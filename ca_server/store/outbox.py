@@ -32,7 +32,7 @@ _INSERT = Statement(insert(tables.outbox))
 _DUE = Statement(
     select(*_COLUMNS)
     .where(_c.status == "pending", _c.next_try <= bindparam("now"))
-    .order_by(_c.next_try, _c.created_at, _c.id)
+    .order_by(_c.next_try, _c.cn, _c.kind.desc(), _c.id)
     .limit(bindparam("most"))
 )
 _INTEND = Statement(

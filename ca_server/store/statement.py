@@ -8,14 +8,20 @@ type processors are passed over.
 """
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Insert, exc
+from sqlalchemy import ColumnElement, Connection, Executable, Insert, exc, or_
 from sqlalchemy.dialects import sqlite
 
 from ca_server.store.errors import Conflict, Duplicate
 
 _DIALECT = sqlite.dialect()  # type: ignore[no-untyped-call]
+
+
+def one_of(column: ColumnElement[str], words: Iterable[str]) -> ColumnElement[bool]:
+    """Return the condition that `column` is one of `words`; SQLAlchemy's IN is only rendered at execution."""
+    return or_(*(column == word for word in words))
 
 
 class Statement:
@@ -60,8 +66,10 @@ class Statement:
     def _compile(self, parameters: dict[str, object]) -> None:
         columns = list(parameters) if isinstance(self._core, Insert) else None
         compiled = self._core.compile(  # type: ignore[attr-defined]
-            dialect=_DIALECT, column_keys=columns, compile_kwargs={"render_postcompile": True}
+            dialect=_DIALECT, column_keys=columns
         )
         self._order = tuple(compiled.positiontup or ())
-        self._fixed = {name: value for name, value in compiled.params.items() if name not in parameters}
+        self._fixed = {
+            name: value for name, value in compiled.construct_params(_check=False).items() if name not in parameters
+        }
         self._text = str(compiled)
