@@ -83,7 +83,7 @@ def parse_signing_request(der: bytes) -> SigningRequest:
     except x509.DuplicateExtension as error:
         raise BadSigningRequest(f"The extension {error.oid.dotted_string} stands twice in the request.") from error
     except Exception as error:
-        if "signature_alg" in str(error):
+        if "ExtraData" in str(error) and "Csr::signature_alg" in str(error):
             # The TPM 2.0 provider for OpenSSL, up to 1.1, writes the NULL that RFC 5758 §3.2 forbids.
             raise BadSigningRequest(
                 "The signature algorithm of the request has parameters it must not have."

@@ -300,10 +300,24 @@ def test_a_name_that_is_no_text_is_refused() -> None:
         (forge.spki(ed25519.Ed25519PrivateKey.generate()), UnsupportedKey),
         (forge.spki(ec.generate_private_key(ec.SECP224R1())), UnsupportedKey),
         (forge.spki(ec.generate_private_key(ec.SECP521R1())), UnsupportedKey),
+        (forge.spki(KEY).replace(bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d03017f")), UnsupportedKey),
         (forge.spki(KEY)[:-1] + bytes([forge.spki(KEY)[-1] ^ 1]), BadSigningRequest),
         (forge.spki(KEY)[:23] + b"\x00\x03\x02\x00\x00", BadSigningRequest),
     ],
-    ids=["ROCA", "Fermat", "e=3", "1024", "60001", "e=1", "Ed25519", "P-224", "P-521", "off the curve", "infinity"],
+    ids=[
+        "ROCA",
+        "Fermat",
+        "e=3",
+        "1024",
+        "60001",
+        "e=1",
+        "Ed25519",
+        "P-224",
+        "P-521",
+        "unknown curve",
+        "off the curve",
+        "infinity",
+    ],
 )
 def test_a_key_that_may_not_be_certified_is_refused_before_it_verifies(key_info: bytes, error: type[KeysError]) -> None:
     with pytest.raises(error):
