@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ca_server import keyring, store
 from ca_server.authority import crl, ocsp
 from ca_server.authority.extensions import subject_key_identifier
-from ca_server.authority.issuer import Issuer
+from ca_server.authority.issuer import Issuer, PlannedCertificate
 from ca_server.authority.profile import CertificateProfile
 from ca_server.authority.signer import Signer
 from ca_server.clock import HOUR, MINUTE, Clock
@@ -67,7 +67,7 @@ class Service:
         self._stack = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
-        """Start everything, or nothing. Raises what the first fault is: AlreadyServed, StoreError, KeysError, OSError."""
+        """Start everything, or nothing. Raises the first fault: AlreadyServed, StoreError, KeysError or OSError."""
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(_lock(self._config.server.database))
             migrations.require_current(self._config.server.database)
@@ -106,14 +106,14 @@ async def _listen(stack: contextlib.AsyncExitStack, runner: web.AppRunner, liste
 
 
 @contextlib.contextmanager
-def _lock(database: Path) -> "contextlib.AbstractContextManager[IO[bytes]]":  # type: ignore[misc]
+def _lock(database: Path) -> Iterator[None]:
     """Hold the right to serve this file; the kernel gives it back when the process dies, however it dies."""
     with database.with_name(database.name + ".serve").open("wb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise AlreadyServed(f"Another `warifu-ca serve` is running on {database}; stop that one first.") from error
-        yield file
+        yield
 
 
 def _issuing(config: Config) -> Signer:
@@ -160,7 +160,7 @@ class _Wiring:
             mailer_of(config), messages, self._sealer, self._urls.of("/e/"), config.credentials.wrong_passwords
         )
 
-    def _planned(self, serial: str) -> issuance.PlannedCertificate | None:
+    def _planned(self, serial: str) -> PlannedCertificate | None:
         return self._database.look(issuance.planned_certificate, serial)
 
     def _profile(self) -> CertificateProfile:

@@ -173,7 +173,7 @@ class Config:
     applications: Applications = Applications()
     credentials: Credentials = Credentials()
     limits: Limits = Limits()
-    renewal: RenewalTimes = RenewalTimes()
+    renewal: RenewalTimes = dataclasses.field(default_factory=RenewalTimes)
 
 
 def load(path: Path) -> Config:
@@ -215,7 +215,7 @@ def _section(kind: type, name: str, table: Mapping[str, object], folder: Path, f
             if fault:
                 faults.append(f"{name}.{key}: {fault}")
             values[key] = value
-        elif field.default is dataclasses.MISSING:
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             faults.append(f"{name}.{key}: is missing")
         elif isinstance(field.default, Path):
             values[key] = folder / field.default

@@ -1,17 +1,18 @@
 """The command `warifu-ca`. An entry point parses, calls one operation, renders; exit codes and errors in `output`."""
 
 import sys
+from typing import ClassVar
 
 import click
 
-from ca_server.cli.output import run
 from ca_server.cli.options import common
+from ca_server.cli.output import run
 
 
 class _Commands(click.Group):
     """Finds each command in a module of its own, imported when it is called: start-up time."""
 
-    _NAMES = {
+    _NAMES: ClassVar = {
         "init": "init",
         "serve": "serve",
         "officer": "officer",

@@ -76,7 +76,7 @@ def init(  # noqa: PLR0913 - the questions of a beginning
     organization: str,
     passphrase_file: Path | None,
     issuing_key: str,
-    non_interactive: bool,  # noqa: FBT001
+    non_interactive: bool,
 ) -> None:
     """Make a new certificate authority in a folder."""
     _require_urls(public_url, http_url)

@@ -40,7 +40,7 @@ def _remember_config(ctx: click.Context, _: click.Parameter, value: Path | None)
         ctx.ensure_object(Settings).config_path = value
 
 
-def _remember_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+def _remember_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         ctx.ensure_object(Settings).json = True
 

@@ -209,7 +209,7 @@ def status_of_items(items: tuple[Item, ...]) -> Status:
     return Status.WAITING if halves <= {Half.DONE, Half.WAITING} else Status.APPROVED
 
 
-def issuance(  # noqa: PLR0913 - the fields of the form
+def issuance(
     institution: str,
     institution_name: str,
     administrator: Administrator,
@@ -241,7 +241,7 @@ def revocation(
     registered: tuple[str, Administrator, str],
     today: datetime.date,
 ) -> Application:
-    """Read a DCM903 証明書失効申請書 of today, filed by an officer for the `registered` (name, administrator, language).
+    """Read a DCM903 証明書失効申請書 of today, for the `registered` (name, administrator, language).
 
     Raises Invalid naming every field that is wrong.
     """

@@ -9,7 +9,7 @@ the exact bytes about to be signed. An aborted one may have been signed, so its 
 import dataclasses
 from enum import StrEnum
 
-from ca_server.clock import rfc3339
+from ca_server.clock import DAY, rfc3339
 from ca_server.errors import Lapsed, TooEarly
 from protocol.names import CommonName
 from protocol.renewal_info import RenewalTimes
@@ -45,15 +45,20 @@ class Certificate:
         return "valid" if self.status is CertificateStatus.ISSUED else str(self.status)
 
 
+def grace_ends(not_after: int, times: RenewalTimes) -> int:
+    """Return the last moment at which a certificate that ends at `not_after` can still be renewed."""
+    return not_after + times.grace_days * DAY
+
+
 def require_renewable(certificate: Certificate, now: int, times: RenewalTimes) -> None:
     """Do nothing while `certificate` may be renewed: from 45 days before its end until the grace after it is over.
 
     Raises TooEarly with the date from which it may be, Lapsed after the grace.
     """
-    opens = times.orders_open(certificate.not_after)
+    opens = certificate.not_after - times.order_days * DAY
     if now < opens:
         raise TooEarly(f"This certificate can be renewed from {rfc3339(opens)} on; nothing is wrong, ask again then.")
-    if now > times.grace_ends(certificate.not_after):
+    if now > grace_ends(certificate.not_after, times):
         raise Lapsed(
             f"The certificate of {certificate.cn} ended at {rfc3339(certificate.not_after)} and the time to renew it "
             "is over. The administrator files an application for a new one (DCM902 or DCM904)."

@@ -79,7 +79,7 @@ class MaildirMailer:
             (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{time.time_ns()}.{secrets.token_hex(8)}.warifu"
         written = self.folder / "tmp" / name
-        with open(written, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:  # noqa: PTH123
+        with open(written, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

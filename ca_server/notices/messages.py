@@ -18,7 +18,6 @@ import jinja2
 
 from ca_server.clock import TOKYO, moment
 
-
 _LONGEST_ADDRESS = 254
 KIND_HEADER = "X-Warifu-Notice"
 CN_HEADER = "X-Warifu-CN"
@@ -39,12 +38,18 @@ class NoticeKind(StrEnum):
 class Operator(Protocol):
     """What mails say of who sends them."""
 
-    contact_name: str
-    telephone: str
-    mail: str
-    hours: str
-    hours_en: str | None
-    sender_domains: tuple[str, ...]
+    @property
+    def contact_name(self) -> str: ...
+    @property
+    def telephone(self) -> str: ...
+    @property
+    def mail(self) -> str: ...
+    @property
+    def hours(self) -> str: ...
+    @property
+    def hours_en(self) -> str | None: ...
+    @property
+    def sender_domains(self) -> tuple[str, ...]: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,9 +90,8 @@ class Messages:
 
     def render(self, kind: NoticeKind, language: str, facts: Mapping[str, object]) -> Rendered:
         """Return the notice in words. Raises jinja2.UndefinedError when a fact is missing."""
-        operator = {name: getattr(self._operator, name) for name in Operator.__annotations__}
         text = self._environment.get_template(f"{language}/{kind}.txt").render(
-            facts, language=language, operator={**operator, "organization": self._sender.organization}
+            facts, language=language, operator=self._operator, organization=self._sender.organization
         )
         subject, _, body = text.partition("\n")
         cn = facts.get("cn")

@@ -226,7 +226,7 @@ def _revoked(connection: store.Connection, number: int, item: Item, entry: Entry
     return dataclasses.replace(item, revocation=Half.DONE)
 
 
-def issue_credential(  # noqa: PLR0913 - the facts of one credential
+def issue_credential(
     connection: store.Connection, cn: CommonName, kind: CredentialKind, terms: Terms, sealer: Sealer, now: int
 ) -> None:
     """Make a pair for the seat and queue its two mails to the registered administrator, the password later."""

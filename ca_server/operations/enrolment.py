@@ -9,7 +9,7 @@ import json
 
 from ca_server import store
 from ca_server.clock import DAY
-from ca_server.domain.certificates import Certificate, require_renewable
+from ca_server.domain.certificates import Certificate, grace_ends, require_renewable
 from ca_server.domain.orders import OrderFacts, order_status
 from ca_server.domain.seats import SeatStatus
 from ca_server.errors import (
@@ -170,6 +170,8 @@ def listed(connection: store.Connection, account_id: str, after: str, most: int)
 def give_up_authorization(connection: store.Connection, account_id: str, order_id: str, place: int) -> OrderFacts:
     """Deactivate one authorization of an order at its holder's wish (RFC 8555 §7.5.2); the order becomes invalid."""
     facts = show(connection, account_id, order_id)
+    if place >= len(json.loads(facts.identifiers)):
+        raise NotFound("There is no such authorization.")
     places = " ".join(sorted({*facts.deactivated.split(), str(place)}))
     orders.deactivate(connection, order_id, places)
     return dataclasses.replace(facts, deactivated=places)
@@ -192,6 +194,6 @@ def renewal_of(connection: store.Connection, serial: str, times: RenewalTimes, n
     certificate = certificates.find(connection, serial)
     if certificate is None or certificate.word_at(now) not in ("valid", "expired", "suspended"):
         raise NotFound("There is no renewal information for this certificate.")
-    if now > times.grace_ends(certificate.not_after):
+    if now > grace_ends(certificate.not_after, times):
         raise NotFound("The time to renew this certificate is over.")
     return certificate.not_after

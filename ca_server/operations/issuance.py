@@ -28,7 +28,7 @@ from ca_server.store import accounts, audit, certificates, credentials, institut
 from ca_server.store.accounts import AccountRow
 from ca_server.store.certificates import NewPlan
 from keys.csr import SigningRequest
-from keys.policy import require_certifiable, spki_sha256
+from keys.policy import spki_sha256
 from protocol.names import CommonName
 from protocol.renewal_info import RenewalTimes
 from protocol.vocabulary import IdentifierType, OrderStatus, RevocationReason
@@ -80,9 +80,8 @@ class Finished:
 async def finalize(database: store.Database, room: Room, requested: Requested, now: int) -> OrderFacts:
     """Issue the certificate of a ready order and return the order as it stands then.
 
-    Raises OrderNotReady, NotAllowed, SigningRequestRefused, and what the keys' policy raises for a weak key.
+    Raises OrderNotReady, NotAllowed, SigningRequestRefused. The CSR's key was judged when it was parsed.
     """
-    require_certifiable(requested.request.public_key)
     order = await database.lookup(require_ready, requested.account_id, requested.order_id, now)
     _require_aliases(requested.request, order.cn, room.rules.alias_suffix)
     planned = _built(room, order, requested.request, now)

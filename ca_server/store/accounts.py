@@ -1,6 +1,7 @@
 """The records of ACME accounts. The thumbprint of every key an account ever had stays taken, dead accounts included."""
 
 import dataclasses
+from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
@@ -197,5 +198,5 @@ def _valid(account: AccountRow) -> AccountRow:
     return account
 
 
-def _account(row: tuple[object, ...]) -> AccountRow:
-    return AccountRow(row[0], AccountStatus(row[1]), *row[2:])  # type: ignore[arg-type]
+def _account(row: tuple[Any, ...]) -> AccountRow:
+    return AccountRow(row[0], AccountStatus(row[1]), *row[2:])

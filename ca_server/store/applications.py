@@ -10,7 +10,8 @@ from ca_server.domain.applications import Administrator, Application, Filed, Hal
 from ca_server.errors import NotFound
 from ca_server.store import audit, tables
 from ca_server.store.database import Connection
-from ca_server.store.statement import Statement, one_of
+from ca_server.store.statement import Statement
+from ca_server.store.tables import one_of
 from protocol.names import CommonName, InstitutionCode
 
 _a = tables.application.c

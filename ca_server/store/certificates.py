@@ -1,13 +1,15 @@
 """The records of certificates, from the plan to the end. A planned row is the Plan, its lease and its attempts."""
 
 import dataclasses
+from typing import Any
 
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from ca_server.domain.certificates import Certificate, CertificateStatus
 from ca_server.store import audit, tables
 from ca_server.store.database import Connection
-from ca_server.store.statement import Statement, one_of
+from ca_server.store.statement import Statement
+from ca_server.store.tables import one_of
 from protocol.names import CommonName
 
 _c = tables.certificate.c
@@ -290,13 +292,13 @@ def crl_entries(connection: Connection, issuer: str, ended_after: int) -> list[b
     return [row[0] for row in _CRL_ENTRIES.all(connection, issued_by=issuer, ended_after=ended_after)]
 
 
-def _certificate(row: tuple[object, ...]) -> Certificate:
+def _certificate(row: tuple[Any, ...]) -> Certificate:
     serial, status, cn, not_before, not_after, successor = row
     return Certificate(
         str(serial),
         CertificateStatus(status),
         CommonName.parse(str(cn)),
-        not_before,  # type: ignore[arg-type]
-        not_after,  # type: ignore[arg-type]
-        successor,  # type: ignore[arg-type]
+        not_before,
+        not_after,
+        successor,
     )

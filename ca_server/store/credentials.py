@@ -4,13 +4,15 @@ the transaction that ends the credential; it is looked up by the SHA-256 of its 
 
 import dataclasses
 import hashlib
+from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
 from ca_server.domain.credentials import Credential, CredentialKind, CredentialStatus
 from ca_server.store import audit, tables
 from ca_server.store.database import Connection
-from ca_server.store.statement import Statement, one_of
+from ca_server.store.statement import Statement
+from ca_server.store.tables import one_of
 from keys.sealing import Sealer
 from protocol.names import CommonName
 
@@ -29,7 +31,7 @@ _COLUMNS = (
     _c.kid_sealed,
     _c.password_sealed,
 )
-_ERASED = {"kid_sealed": None, "password_sealed": None, "ended_at": bindparam("now")}
+_ERASED: dict[str, Any] = {"kid_sealed": None, "password_sealed": None, "ended_at": bindparam("now")}
 _INSERT = Statement(insert(tables.credential))
 _BY_KID = Statement(
     select(*_COLUMNS, tables.seat.c.status, tables.institution.c.name)
@@ -208,16 +210,16 @@ def erase_expired(connection: Connection, now: int) -> int:
     return _ERASE_EXPIRED.run(connection, now=now)
 
 
-def _credential(row: tuple[object, ...]) -> Credential:
+def _credential(row: tuple[Any, ...]) -> Credential:
     identity, cn, kind, status, failures, account_id, claimed_by, expires_at, ended_at = row[:9]
     return Credential(
-        identity,  # type: ignore[arg-type]
+        identity,
         CommonName.parse(str(cn)),
         CredentialKind(kind),
         CredentialStatus(status),
-        failures,  # type: ignore[arg-type]
-        account_id,  # type: ignore[arg-type]
-        claimed_by,  # type: ignore[arg-type]
-        expires_at,  # type: ignore[arg-type]
-        ended_at,  # type: ignore[arg-type]
+        failures,
+        account_id,
+        claimed_by,
+        expires_at,
+        ended_at,
     )

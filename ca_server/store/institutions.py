@@ -1,6 +1,7 @@
 """The records of institutions, their administrators, and the numbers of their CNs."""
 
 import dataclasses
+from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
@@ -83,14 +84,14 @@ def take_numbers(connection: Connection, institution: Institution, count: int) -
     return range(before + 1, before + count + 1)
 
 
-def _institution(row: tuple[object, ...]) -> Institution:
+def _institution(row: tuple[Any, ...]) -> Institution:
     code, name, family_name, given_name, furigana, email, language, last_number, registered_at = row
-    administrator = Administrator(family_name, given_name, furigana, email)  # type: ignore[arg-type]
+    administrator = Administrator(family_name, given_name, furigana, email)
     return Institution(
         InstitutionCode.parse(str(code)),
         str(name),
         administrator,
         str(language),
         last_number,
-        registered_at,  # type: ignore[arg-type]
+        registered_at,
     )

@@ -1,5 +1,7 @@
 """The records of officers."""
 
+from typing import Any
+
 from sqlalchemy import bindparam, insert, select, update
 
 from ca_server.domain.officers import Officer, Role, folded
@@ -54,6 +56,6 @@ def disable(connection: Connection, officer: Officer, now: int, actor: str) -> N
     audit.record(connection, now, actor, "officer disabled", officer.name)
 
 
-def _officer(row: tuple[object, ...]) -> Officer:
+def _officer(row: tuple[Any, ...]) -> Officer:
     identity, name, role, os_user, disabled_at = row
-    return Officer(identity, name, Role(role), os_user, disabled_at)  # type: ignore[arg-type]
+    return Officer(identity, name, Role(role), os_user, disabled_at)

@@ -7,31 +7,35 @@ aiosqlite and PostgreSQL, the same constant goes through `Connection.execute`. C
 type processors are passed over.
 """
 
+import dataclasses
 import sqlite3
-from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Executable, Insert, exc, or_
+from sqlalchemy import Connection, Executable
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError
 
-from ca_server.store.errors import Conflict, Duplicate
+from ca_server.store.errors import Conflict, translated
 
-_DIALECT = sqlite.dialect()  # type: ignore[no-untyped-call]
+_DIALECT = sqlite.dialect()
 
 
-def one_of(column: ColumnElement[str], words: Iterable[str]) -> ColumnElement[bool]:
-    """Return the condition that `column` is one of `words`; SQLAlchemy's IN is only rendered at execution."""
-    return or_(*(column == word for word in words))
+@dataclasses.dataclass(frozen=True)
+class _Compiled:
+    """The text, the names of its values in their order, the values it holds itself, and the names the caller gives."""
+
+    text: str
+    order: tuple[str, ...]
+    fixed: dict[str, object]
+    names: frozenset[str]
 
 
 class Statement:
-    """Runs one statement on whatever connection it is given, with its parameters by name."""
+    """Runs one statement on whatever connection it is given, always with the same parameters by name."""
 
     def __init__(self, core: Executable) -> None:
         self._core = core
-        self._text: str | None = None
-        self._order: tuple[str, ...] = ()
-        self._fixed: dict[str, object] = {}
+        self._compiled: _Compiled | None = None
 
     def one(self, connection: Connection, **parameters: object) -> tuple[Any, ...] | None:
         """Return the first row, or None."""
@@ -56,20 +60,22 @@ class Statement:
         try:
             if driver is None:
                 return connection.execute(self._core, parameters)
-            if self._text is None:
-                self._compile(parameters)
-            given = self._fixed | parameters
-            return driver.execute(self._text or "", [given[name] for name in self._order])
-        except (sqlite3.IntegrityError, exc.IntegrityError) as error:
-            raise Duplicate(str(error.__cause__ or error)) from error
+            compiled = self._compiled or self._compile(parameters)
+            if parameters.keys() != compiled.names:
+                raise TypeError(f"{sorted(compiled.names)} are wanted, not {sorted(parameters)}: {compiled.text}")
+            given = compiled.fixed | parameters
+            return driver.execute(compiled.text, [given[name] for name in compiled.order])
+        except (sqlite3.Error, DBAPIError) as error:
+            told = translated(error)
+            if told is error:
+                raise
+            raise told from error
 
-    def _compile(self, parameters: dict[str, object]) -> None:
-        columns = list(parameters) if isinstance(self._core, Insert) else None
-        compiled = self._core.compile(  # type: ignore[attr-defined]
-            dialect=_DIALECT, column_keys=columns
-        )
-        self._order = tuple(compiled.positiontup or ())
-        self._fixed = {
-            name: value for name, value in compiled.construct_params(_check=False).items() if name not in parameters
-        }
-        self._text = str(compiled)
+    def _compile(self, parameters: dict[str, object]) -> _Compiled:
+        """Compile as `Connection.execute` would: the first parameters of an insert tell its columns for good."""
+        compiled = self._core.compile(dialect=_DIALECT, column_keys=list(parameters))  # type: ignore[attr-defined]
+        state = compiled.construct_expanded_state(parameters)
+        fixed = {name: value for name, value in state.parameters.items() if name not in parameters}
+        names = state.parameters.keys() - fixed.keys()
+        self._compiled = _Compiled(state.statement, tuple(state.positiontup), fixed, frozenset(names))
+        return self._compiled

@@ -29,12 +29,18 @@ _HEADERS = {
 class OperatorNames(Protocol):
     """What the pages say of who runs this."""
 
-    contact_name: str
-    telephone: str
-    mail: str
-    hours: str
-    hours_en: str | None
-    sender_domains: tuple[str, ...]
+    @property
+    def contact_name(self) -> str: ...
+    @property
+    def telephone(self) -> str: ...
+    @property
+    def mail(self) -> str: ...
+    @property
+    def hours(self) -> str: ...
+    @property
+    def hours_en(self) -> str | None: ...
+    @property
+    def sender_domains(self) -> tuple[str, ...]: ...
 
 
 @dataclasses.dataclass(frozen=True)

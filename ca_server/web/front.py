@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from ca_server.ids import new_id
 from ca_server.web.authenticate import Authenticator, Signed, Signer
@@ -92,7 +92,7 @@ class Front:
             response.headers[RETRY_AFTER] = str(answer.retry_after)
         return response
 
-    def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def middleware(self) -> Middleware:
         """Return the one middleware."""
 
         @web.middleware

@@ -1,4 +1,4 @@
-"""From errors to problem documents (RFC 9457): the one bridge. What is not in the table is unknown, and says nothing."""
+"""From errors to problem documents (RFC 9457): the one bridge. What is not in the table says nothing."""
 
 from aiohttp import web
 

@@ -68,12 +68,13 @@ class OrderHandlers:
         """Read an authorization, or give it up (§7.5.2)."""
         order_id, place = signed.path["order"], int(signed.path["place"])
         facts = await self.database.lookup(enrolment.show, signed.account, order_id)
-        if render.authorization(facts, place, self.clock.now()) is None:
-            raise NotFound("There is no such authorization.")
         if not signed.is_read:
             AuthorizationUpdate.parse(signed.members())
             facts = await self.database.write(enrolment.give_up_authorization, signed.account, order_id, place)
-        return Answer(render.authorization(facts, place, self.clock.now()).render())
+        authorization = render.authorization(facts, place, self.clock.now())
+        if authorization is None:
+            raise NotFound("There is no such authorization.")
+        return Answer(authorization.render())
 
     async def certificate(self, signed: Signed) -> Answer:
         """Send the chain (§7.4.2): leaf first, then the issuing CA; the root is what the other side has."""
