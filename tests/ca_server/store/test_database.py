@@ -1,0 +1,503 @@
+"""The database keeps what it answered, and one operation never harms its neighbours."""
+
+import asyncio
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, bindparam, func, insert, select, update
+
+from ca_server.store import Conflict, Connection, Database, Duplicate, Overloaded, SynchronousDatabase, Unavailable
+from ca_server.store.statement import Statement
+
+METADATA = MetaData()
+SEAT = Table(
+    "seat",
+    METADATA,
+    Column("cn", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("evidence", LargeBinary),
+    Column("count", Integer, nullable=False),
+)
+ADD = Statement(insert(SEAT))
+ALL = Statement(select(SEAT.c.cn).order_by(SEAT.c.cn))
+HOW_MANY = Statement(select(func.count()).select_from(SEAT))
+CLAIM = Statement(
+    update(SEAT).where(SEAT.c.cn == bindparam("name"), SEAT.c.status == "free").values(status=bindparam("winner"))
+)
+
+
+class Refused(Exception):
+    """What an operation of these tests raises."""
+
+
+def add(connection: Connection, cn: str, evidence: bytes | None = None) -> str:
+    ADD.run(connection, cn=cn, status="free", evidence=evidence, count=0)
+    return cn
+
+
+def claim(connection: Connection, cn: str, winner: str) -> str:
+    CLAIM.must(connection, name=cn, winner=winner)
+    return winner
+
+
+def names(connection: Connection) -> list[str]:
+    return [row[0] for row in ALL.all(connection)]
+
+
+def how_many(connection: Connection) -> int:
+    row = HOW_MANY.one(connection)
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "a file with %41 and ? in its name.db"
+    file.touch()
+    database = SynchronousDatabase(file)
+    database.write(METADATA.create_all)
+    database.close()
+    return file
+
+
+@pytest.fixture
+async def database(path: Path) -> AsyncIterator[Database]:
+    opened = await Database.open(path)
+    yield opened
+    await opened.close()
+
+
+class ForeignLock:
+    """Another process's write transaction: this one's too, but on a connection that knows nothing of ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def release(self) -> None:
+        self._connection.execute("ROLLBACK")
+        self._connection.close()
+
+
+async def test_what_was_answered_is_seen_by_the_next_look_up(database: Database) -> None:
+    for number in range(20):
+        await database.write(add, f"CN-{number:03}")
+        assert await database.lookup(how_many) == number + 1
+        assert database.look(how_many) == number + 1
+
+
+async def test_a_look_up_sees_at_once_what_another_process_committed(database: Database, path: Path) -> None:
+    assert database.look(names) == []
+    other = SynchronousDatabase(path)
+    other.write(add, "F123456-001")
+    assert database.look(names) == ["F123456-001"]
+    other.close()
+
+
+async def test_a_commit_elsewhere_changes_the_version_and_a_look_does_not(database: Database, path: Path) -> None:
+    before = database.data_version()
+    database.look(names)
+    assert database.data_version() == before
+    other = SynchronousDatabase(path)
+    other.write(add, "F123456-001")
+    other.close()
+    assert database.data_version() != before
+
+
+async def test_a_look_and_a_long_read_see_one_state_from_beginning_to_end(database: Database, path: Path) -> None:
+    """Statement by statement they would see the newest commits, and a list would contradict its count."""
+    other = SynchronousDatabase(path)
+
+    def twice(connection: Connection) -> tuple[int, int]:
+        before = how_many(connection)
+        other.write(add, f"{before}")
+        return before, how_many(connection)
+
+    assert database.look(twice) == (0, 0)
+    assert await database.read(twice) == (1, 1)
+    assert other.read(twice) == (2, 2)
+    assert await database.read(how_many) == 3
+    other.close()
+
+
+async def test_an_operation_holds_the_lock_from_its_beginning(database: Database, path: Path) -> None:
+    """Else what it read could change before it writes, and SQLite would refuse the write at once (BUSY_SNAPSHOT)."""
+
+    def read_then_write(connection: Connection) -> str:
+        name = f"{how_many(connection)}"
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            sqlite3.connect(path, timeout=0).execute("INSERT INTO seat VALUES ('foreign', 'free', NULL, 0)")
+        return add(connection, name)
+
+    assert await database.write(read_then_write) == "0"
+
+
+@pytest.mark.parametrize(("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)])
+async def test_commits_are_durable_and_references_checked(
+    database: Database, path: Path, pragma: str, value: object
+) -> None:
+    def setting(connection: Connection) -> object:
+        return connection.exec_driver_sql(f"PRAGMA {pragma}").scalar_one()
+
+    assert await database.write(setting) == value
+    other = SynchronousDatabase(path)
+    assert other.write(setting) == value
+    other.close()
+
+
+@pytest.mark.parametrize("way", ["lookup", "read"])
+async def test_what_looks_cannot_write(database: Database, way: str) -> None:
+    with pytest.raises(Unavailable, match="readonly"):
+        await getattr(database, way)(add, "F123456-001")
+    assert database.look(names) == []
+
+
+async def test_failing_operations_leave_their_neighbours_alone(database: Database) -> None:
+    """Of 200 in the same turn every tenth raises after its write, and every tenth inserts a name twice."""
+    await database.write(add, "taken")
+
+    def refuse(connection: Connection, cn: str) -> str:
+        add(connection, cn)
+        raise Refused(cn)
+
+    def duplicate(connection: Connection, cn: str) -> str:
+        add(connection, cn)
+        return add(connection, "taken")
+
+    operations = [refuse if n % 10 == 3 else duplicate if n % 10 == 7 else add for n in range(200)]
+    outcomes = await asyncio.gather(
+        *(database.write(operation, f"{n:03}") for n, operation in enumerate(operations)), return_exceptions=True
+    )
+    for n, (operation, outcome) in enumerate(zip(operations, outcomes, strict=True)):
+        if operation is refuse:
+            assert isinstance(outcome, Refused)
+            assert outcome.args == (f"{n:03}",)
+        elif operation is duplicate:
+            assert isinstance(outcome, Duplicate)
+        else:
+            assert outcome == f"{n:03}"
+    stored = {f"{n:03}" for n, operation in enumerate(operations) if operation is add}
+    assert set(database.look(names)) == stored | {"taken"}
+
+
+async def test_a_name_taken_is_duplicate_even_where_the_operation_goes_through_sqlalchemy(database: Database) -> None:
+    await database.write(add, "taken")
+    with pytest.raises(Duplicate) as caught:
+        await database.write(lambda c: c.execute(insert(SEAT).values(cn="taken", status="secret", count=0)).rowcount)
+    assert "secret" not in f"{caught.value} {caught.value.__cause__}"
+
+
+async def test_a_missing_value_is_a_fault_of_the_program_and_no_duplicate(database: Database) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match="NOT NULL"):
+        await database.write(lambda c: ADD.run(c, cn="F123456-001", status=None, evidence=None, count=0))
+
+
+async def test_an_operation_may_go_on_after_a_duplicate(database: Database) -> None:
+    await database.write(add, "taken")
+
+    def add_either(connection: Connection) -> str:
+        try:
+            return add(connection, "taken")
+        except Duplicate:
+            return add(connection, "other")
+
+    assert await database.write(add_either) == "other"
+    assert database.look(names) == ["other", "taken"]
+
+
+async def test_of_a_hundred_racers_one_wins(database: Database) -> None:
+    await database.write(add, "F123456-001")
+    outcomes = await asyncio.gather(
+        *(database.write(claim, "F123456-001", f"racer {n}") for n in range(100)), return_exceptions=True
+    )
+    winners = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    assert len(winners) == 1
+    assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 99
+    status = database.look(lambda c: c.execute(select(SEAT.c.status)).scalar_one())
+    assert status == winners[0]
+
+
+async def test_what_arrives_in_one_turn_shares_a_commit(path: Path) -> None:
+    database = await Database.open(path, batch_limit=4)
+    commits = []
+    version = database.data_version()
+
+    async def write(n: int) -> None:
+        nonlocal version
+        await database.write(add, f"{n}")
+        if database.data_version() != version:
+            version = database.data_version()
+            commits.append(database.look(how_many))
+
+    await asyncio.gather(*(write(n) for n in range(10)))
+    assert commits == [4, 8, 10]
+    await database.close()
+
+
+async def test_a_cancelled_caller_leaves_its_neighbours_alone(database: Database) -> None:
+    """Cancelled before the hand-over nothing is stored; later the outcome is not known to the caller."""
+    tasks = [asyncio.create_task(database.write(add, f"{n:03}")) for n in range(300)]
+    await asyncio.sleep(0)
+    cancelled = {n for n in range(300) if n % 3 == 0}
+    for n in cancelled:
+        tasks[n].cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    for n, outcome in enumerate(outcomes):
+        assert isinstance(outcome, asyncio.CancelledError) if n in cancelled else outcome == f"{n:03}"
+    await database.write(add, "last")
+    stored = set(database.look(names))
+    assert stored >= {f"{n:03}" for n in range(300) if n not in cancelled}
+    assert len(stored & {f"{n:03}" for n in cancelled}) < len(cancelled)
+
+
+async def test_a_full_disk_fails_one_operation_and_keeps_the_rest(database: Database) -> None:
+    """SQLite gives up the whole transaction, so the batch runs again one by one."""
+    runs = []
+
+    def limit(connection: Connection) -> None:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 20}").close()
+
+    def counted(connection: Connection, cn: str, evidence: bytes | None) -> str:
+        runs.append(cn)
+        return add(connection, cn, evidence)
+
+    await database.write(limit)
+    outcomes = await asyncio.gather(
+        *(database.write(counted, f"{n:02}", bytes(1_000_000) if n == 17 else None) for n in range(40)),
+        return_exceptions=True,
+    )
+    full = outcomes.pop(17)
+    assert isinstance(full, Unavailable)
+    assert isinstance(full.__cause__, sqlite3.OperationalError)
+    assert full.__cause__.sqlite_errorname == "SQLITE_FULL"
+    assert outcomes == [f"{n:02}" for n in range(40) if n != 17]
+    assert database.look(names) == outcomes
+    assert runs.count("16") == runs.count("17") == 2  # else this disk was never full in a batch
+    assert await database.write(add, "later") == "later"
+
+
+async def test_a_commit_that_fails_keeps_the_neighbours(database: Database) -> None:
+    """A deferred foreign key is refused only at COMMIT, when every operation of the batch has succeeded."""
+
+    def link(connection: Connection) -> None:
+        connection.exec_driver_sql("INSERT INTO linked VALUES ('nobody')")
+
+    await database.write(
+        lambda c: c.exec_driver_sql(
+            "CREATE TABLE linked (cn TEXT REFERENCES seat(cn) DEFERRABLE INITIALLY DEFERRED)"
+        ).close()
+    )
+    outcomes = await asyncio.gather(
+        database.write(add, "1"), database.write(link), database.write(add, "2"), return_exceptions=True
+    )
+    assert outcomes[0] == "1"
+    assert outcomes[2] == "2"
+    assert "FOREIGN KEY" in str(outcomes[1])
+    assert database.look(names) == ["1", "2"]
+
+
+async def test_a_foreign_lock_is_waited_for_while_the_loop_goes_on(database: Database, path: Path) -> None:
+    lock = ForeignLock(path)
+    writing = asyncio.create_task(database.write(add, "F123456-001"))
+    begun = time.monotonic()
+    turns = 0
+    while time.monotonic() < begun + 0.3:
+        await asyncio.sleep(0.01)
+        assert database.look(names) == []
+        turns += 1
+    assert turns > 10
+    assert not writing.done()
+    lock.release()
+    assert await writing == "F123456-001"
+
+
+async def test_a_foreign_lock_that_stays_fails_the_whole_batch_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of the batch alone would wait as long again, and 64 of them for minutes."""
+    monkeypatch.setattr("ca_server.store.database._SECONDS_FOR_A_LOCK", 0.2)
+    database = await Database.open(path)
+    lock = ForeignLock(path)
+    begun = time.monotonic()
+    outcomes = await asyncio.gather(*(database.write(add, f"{n}") for n in range(20)), return_exceptions=True)
+    assert time.monotonic() - begun < 2
+    assert all(isinstance(outcome, Unavailable) and outcome.__cause__ is not None for outcome in outcomes)
+    lock.release()
+    assert await database.write(add, "later") == "later"
+    assert database.look(names) == ["later"]
+    await database.close()
+
+
+def _commit(connection: Connection) -> None:
+    connection.commit()
+
+
+def _roll_back(connection: Connection) -> None:
+    connection.rollback()
+
+
+def _close(connection: Connection) -> None:
+    connection.close()
+
+
+def _commit_in_words(connection: Connection) -> None:
+    connection.exec_driver_sql("COMMIT")
+
+
+def _commit_on_the_driver(connection: Connection) -> None:
+    connection.get_execution_options()["driver"].commit()
+
+
+@pytest.mark.parametrize("swallowed", [False, True], ids=["raised", "swallowed"])
+@pytest.mark.parametrize("end", [_commit, _roll_back, _close, _commit_in_words, _commit_on_the_driver])
+async def test_an_operation_cannot_end_the_transaction_of_its_neighbours(
+    database: Database, end: Callable[[Connection], None], swallowed: bool
+) -> None:
+    """Whether it lets the refusal through or swallows it, what is answered is stored and what is not is not."""
+
+    def offend(connection: Connection) -> str:
+        add(connection, "offender")
+        try:
+            end(connection)
+        except Exception:
+            if not swallowed:
+                raise
+        return "offender"
+
+    outcomes = await asyncio.gather(
+        database.write(add, "1"), database.write(offend), database.write(add, "2"), return_exceptions=True
+    )
+    assert [outcomes[0], outcomes[2]] == ["1", "2"]
+    answered = ["1", "2"] if isinstance(outcomes[1], Exception) else ["1", "2", "offender"]
+    assert database.look(names) == answered
+    assert isinstance(outcomes[1], Exception) or swallowed
+    assert await database.write(add, "later") == "later"
+    assert database.look(names) == sorted([*answered, "later"])
+
+
+async def test_nothing_raised_after_the_commit_runs_an_operation_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Giving the connection back may fail; what was committed by then is answered as it is."""
+
+    def broken(connection: Connection) -> None:
+        raise OSError("The connection could not be given back.")
+
+    runs = []
+
+    def counted(connection: Connection, cn: str) -> str:
+        runs.append(cn)
+        return add(connection, cn)
+
+    monkeypatch.setattr("sqlalchemy.Connection.close", broken)
+    answers = await asyncio.gather(database.write(counted, "1"), database.write(counted, "2"))
+    monkeypatch.undo()
+    assert list(answers) == ["1", "2"]
+    assert runs == ["1", "2"]
+    assert database.look(names) == ["1", "2"]
+
+
+async def test_an_operation_that_raises_stop_iteration_is_answered_too(database: Database) -> None:
+    """A future cannot hold it: whoever tried would leave every caller of the batch waiting."""
+    outcomes = await asyncio.wait_for(
+        asyncio.gather(
+            database.write(lambda connection: next(iter(()))), database.write(add, "1"), return_exceptions=True
+        ),
+        5,
+    )
+    assert isinstance(outcomes[0], RuntimeError)
+    assert outcomes[1] == "1"
+
+
+async def test_two_thousand_may_wait_and_no_more(database: Database) -> None:
+    tasks = [asyncio.create_task(database.write(how_many)) for _ in range(2001)]
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [n for n, outcome in enumerate(outcomes) if isinstance(outcome, Overloaded)] == [2000]
+    assert outcomes[:2000] == [0] * 2000
+    assert await database.write(add, "later") == "later"
+
+
+async def test_closing_answers_what_waits_and_refuses_what_comes(path: Path) -> None:
+    database = await Database.open(path)
+    tasks = [asyncio.create_task(database.write(add, f"{n:03}")) for n in range(150)]
+    await asyncio.sleep(0)
+    await database.close()
+    assert await asyncio.gather(*tasks) == [f"{n:03}" for n in range(150)]
+    with pytest.raises(Unavailable):
+        await database.write(add, "late")
+    after = SynchronousDatabase(path)
+    assert after.read(how_many) == 150
+    after.close()
+
+
+async def test_a_file_that_is_missing_or_no_database_is_unavailable(tmp_path: Path) -> None:
+    missing, letter = tmp_path / "missing.db", tmp_path / "letter.db"
+    letter.write_text("Dear officer, " * 200)
+    for file in (missing, letter):
+        with pytest.raises(Unavailable):
+            await Database.open(file)
+        with pytest.raises(Unavailable):
+            SynchronousDatabase(file)
+    assert not missing.exists()
+
+
+def test_the_command_line_runs_the_same_operations(path: Path) -> None:
+    database = SynchronousDatabase(path)
+    assert database.write(add, "F123456-001") == "F123456-001"
+    with pytest.raises(Duplicate):
+        database.write(add, "F123456-001")
+    assert database.write(claim, "F123456-001", "officer") == "officer"
+    with pytest.raises(Conflict):
+        database.write(claim, "F123456-001", "another")
+    assert database.read(names) == ["F123456-001"]
+    database.close()
+
+
+def test_a_list_on_the_command_line_never_makes_a_writer_wait(path: Path) -> None:
+    database = SynchronousDatabase(path)
+    lock = ForeignLock(path)
+    assert database.read(names) == []
+    lock.release()
+    database.close()
+
+
+ROOT = Path(__file__).parents[3]
+CHILD = """
+import asyncio, os, sys
+from pathlib import Path
+from ca_server.store import Database
+from tests.ca_server.store.test_database import add
+
+async def load(path):
+    database = await Database.open(Path(path))
+    async def caller(letter):
+        for n in range(1_000_000):
+            os.write(1, (await database.write(add, f"{letter}{n:06}") + "\\n").encode())
+    await asyncio.gather(*(caller(letter) for letter in "abcdefghijkl"))
+
+asyncio.run(load(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("answers", [50, 700])
+def test_a_process_killed_under_load_loses_nothing_that_it_answered(path: Path, answers: int) -> None:
+    program = [sys.executable, "-c", CHILD, str(path)]
+    with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        answered = [child.stdout.readline() for _ in range(answers)]
+        child.send_signal(signal.SIGKILL)
+        answered += child.stdout.readlines()
+    told = {line.strip() for line in answered if line.endswith("\n")}
+    assert len(told) >= answers
+    after = SynchronousDatabase(path)
+    stored = set(after.read(names))
+    after.close()
+    assert told <= stored
+    assert len(stored - told) <= 64
