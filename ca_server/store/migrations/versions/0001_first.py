@@ -1,4 +1,4 @@
-"""The first schema."""
+"""The first schema, a function a table; what is written here stays as it is for ever."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,25 @@ depends_on = None
 
 def upgrade() -> None:
     """Bring the schema up."""
+    _create_audit()
+    _create_blocked_key()
+    _create_crl()
+    _create_institution()
+    _create_lease()
+    _create_officer()
+    _create_outbox()
+    _create_application()
+    _create_application_item()
+    _create_seat()
+    _create_credential()
+    _create_revocation()
+    _create_account()
+    _create_acme_order()
+    _create_former_key()
+    _create_certificate()
+
+
+def _create_audit() -> None:
     op.create_table(
         "audit",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -24,12 +43,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("place"),
     )
     op.create_index("audit_by_subject", "audit", ["subject"], unique=False)
+
+
+def _create_blocked_key() -> None:
     op.create_table(
         "blocked_key",
         sa.Column("spki_sha256", sa.String(length=64), nullable=False),
         sa.Column("blocked_at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("spki_sha256"),
     )
+
+
+def _create_crl() -> None:
     op.create_table(
         "crl",
         sa.Column("issuer", sa.String(length=16), nullable=False),
@@ -41,6 +66,9 @@ def upgrade() -> None:
         sa.Column("published_at", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("issuer", "number"),
     )
+
+
+def _create_institution() -> None:
     op.create_table(
         "institution",
         sa.Column("code", sa.String(length=7), nullable=False),
@@ -54,6 +82,9 @@ def upgrade() -> None:
         sa.Column("registered_at", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("code"),
     )
+
+
+def _create_lease() -> None:
     op.create_table(
         "lease",
         sa.Column("name", sa.String(length=32), nullable=False),
@@ -61,6 +92,9 @@ def upgrade() -> None:
         sa.Column("until", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
+
+
+def _create_officer() -> None:
     op.create_table(
         "officer",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -73,6 +107,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("folded_name"),
     )
+
+
+def _create_outbox() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -102,6 +139,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("status = 'pending'"),
         postgresql_where=sa.text("status = 'pending'"),
     )
+
+
+def _create_application() -> None:
     op.create_table(
         "application",
         sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
@@ -143,6 +183,9 @@ def upgrade() -> None:
     )
     op.create_index("application_by_institution", "application", ["institution"], unique=False)
     op.create_index("application_by_status", "application", ["status"], unique=False)
+
+
+def _create_application_item() -> None:
     op.create_table(
         "application_item",
         sa.Column("application", sa.Integer(), nullable=False),
@@ -162,6 +205,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("application", "position"),
     )
     op.create_index("application_item_by_cn", "application_item", ["cn"], unique=False)
+
+
+def _create_seat() -> None:
     op.create_table(
         "seat",
         sa.Column("cn", sa.String(length=11), nullable=False),
@@ -182,6 +228,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("cn"),
     )
     op.create_index("seat_by_number", "seat", ["institution", "number"], unique=True)
+
+
+def _create_credential() -> None:
     op.create_table(
         "credential",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -213,6 +262,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("kid_sealed IS NOT NULL"),
         postgresql_where=sa.text("kid_sealed IS NOT NULL"),
     )
+
+
+def _create_revocation() -> None:
     op.create_table(
         "revocation",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -238,6 +290,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("published_at IS NULL"),
         postgresql_where=sa.text("published_at IS NULL"),
     )
+
+
+def _create_account() -> None:
     op.create_table(
         "account",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -263,6 +318,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("thumbprint"),
     )
     op.create_index("account_by_cn", "account", ["cn"], unique=False)
+
+
+def _create_acme_order() -> None:
     op.create_table(
         "acme_order",
         sa.Column("id", sa.String(length=26), nullable=False),
@@ -287,6 +345,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("acme_order_by_account", "acme_order", ["account_id", "created_at"], unique=False)
+
+
+def _create_former_key() -> None:
     op.create_table(
         "former_key",
         sa.Column("thumbprint", sa.String(length=43), nullable=False),
@@ -298,6 +359,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("thumbprint"),
     )
+
+
+def _create_certificate() -> None:
     op.create_table(
         "certificate",
         sa.Column("serial", sa.String(length=40), nullable=False),

@@ -1,0 +1,112 @@
+"""The configuration: what is wrong is named, all of it, and nothing starts."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ca_server.cli.template import render_configuration
+from ca_server.config import BadConfiguration, Config, load
+
+EXAMPLE = Path(__file__).parents[2] / "conf" / "warifu.toml"
+
+
+class Asked:
+    """What `init` was asked for."""
+
+    public_url = "https://localhost:8443"
+    http_url = "http://localhost:8080"
+    organization = '「試験」の局 "A"'
+    passphrase_file = None
+
+
+def written(tmp_path: Path, *changes: tuple[str, str]) -> Path:
+    """Write the example with changes, each of which must meet its text."""
+    text = EXAMPLE.read_text("utf-8")
+    for before, after in changes:
+        assert before in text, before
+        text = text.replace(before, after)
+    path = tmp_path / "warifu.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def faults(path: Path) -> list[str]:
+    """Load a file that must be refused and return its faults."""
+    with pytest.raises(BadConfiguration) as refusal:
+        load(path)
+    return refusal.value.faults
+
+
+def test_the_annotated_example_can_be_loaded() -> None:
+    assert load(EXAMPLE).server.public_url == "https://ca.example.jp"
+
+
+def test_the_example_shows_the_values_that_hold_when_a_setting_is_left_out(tmp_path: Path) -> None:
+    shown = load(EXAMPLE)
+    (tmp_path / "warifu.toml").write_text(render_configuration(Asked()), "utf-8")
+    least = load(tmp_path / "warifu.toml")
+    for section in ("applications", "credentials", "limits", "renewal"):
+        assert getattr(shown, section) == getattr(least, section)
+
+
+def test_what_init_writes_can_be_loaded_with_any_name_of_an_organization(tmp_path: Path) -> None:
+    path = tmp_path / "warifu.toml"
+    path.write_text(render_configuration(Asked()), "utf-8")
+    assert isinstance(load(path), Config)
+    assert load(path).authority.organization == Asked.organization
+
+
+def test_relative_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
+    assert load(written(tmp_path)).server.database == tmp_path / "warifu.db"
+
+
+def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        ('public_url = "https://ca.example.jp"', 'public_url = "http://ca.example.jp/path"'),
+        ("validity_days = 395", "validity_days = 0"),
+        ('transport = "smtp"', 'transport = "pigeon"\nbeak = 1'),
+        ("two_officers = true", 'two_officers = "yes"'),
+        ("telephone = ", "telefone = "),
+    )
+    named = {fault.partition(":")[0] for fault in faults(path)}
+    assert named >= {"profile.validity_days", "mail.beak", "applications.two_officers", "operator.telefone"}
+    assert "operator.telephone" in named
+
+
+def test_contradictions_are_named_once_every_field_is_right(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        ('http_url = "http://ca.example.jp"', 'http_url = "https://ca.example.jp"'),
+        ('public_listen = "127.0.0.1:8443"', 'public_listen = "everywhere"'),
+        ("trusted_proxies = []", 'trusted_proxies = ["proxy"]'),
+    )
+    named = {fault.partition(":")[0] for fault in faults(path)}
+    assert named == {"server.http_url", "server.public_listen", "server.trusted_proxies"}
+
+
+def test_renewal_times_must_come_in_their_order(tmp_path: Path) -> None:
+    assert faults(written(tmp_path, ("mail_days = 30", "mail_days = 40")))
+
+
+@pytest.mark.parametrize("text", ["", "public_url =", "\x00", "[server]\npublic_url = 3"])
+def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "warifu.toml"
+    path.write_text(text, "utf-8")
+    assert faults(path)
+
+
+def test_a_missing_file_leads_to_init(tmp_path: Path) -> None:
+    assert "warifu-ca init" in faults(tmp_path / "none.toml")[0]
+
+
+def test_the_example_names_every_setting_there_is() -> None:
+    document = tomllib.loads(re.sub(r"^# (\w+ = )", r"\1", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE))
+    for section, fields in (
+        (name, field.type.__dataclass_fields__)  # type: ignore[union-attr]
+        for name, field in Config.__dataclass_fields__.items()
+        if name != "path"
+    ):
+        assert set(document[section]) == set(fields), section
