@@ -102,8 +102,6 @@ def kid_of_url(url: str) -> str:
 
     Raises BadCredential when it is no such URL.
     """
-    if len(url) > _LONGEST_INPUT:
-        raise BadCredential("This is too long for a one-time URL.")
     text = "".join(character for character in url if not _is_noise(character)).strip("<>\"'")
     try:
         parts = urlsplit(text)

@@ -48,6 +48,9 @@ MAX_BODY: Final = 65_536
 ALGORITHMS: Final = tuple(dict.fromkeys(kind.jws for kind in KEY_KINDS))
 MAC_ALGORITHM: Final = "HS256"
 
+_COORDINATE_SIZES = {
+    kind.name: (kind.parameter.key_size + 7) // 8 for kind in KEY_KINDS if isinstance(kind.parameter, ec.EllipticCurve)
+}
 _NONCE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _INNER_ALGORITHMS = (*ALGORITHMS, MAC_ALGORITHM)
 
@@ -201,9 +204,9 @@ def _compact(value: Mapping[str, object]) -> bytes:
 
 def _x509_signature(signature: bytes, kind: KeyKind) -> bytes:
     """Turn r‖s, each of the curve's full length (RFC 7518 §3.4), into DER; the other algorithms have one form."""
-    if not isinstance(kind.parameter, ec.EllipticCurve):
+    size = _COORDINATE_SIZES.get(kind.name)
+    if size is None:
         return signature
-    size = _coordinate_size(kind.parameter)
     if len(signature) != 2 * size:
         raise BadSignature("The signature has not the length of its curve.")
     r, s = int.from_bytes(signature[:size]), int.from_bytes(signature[size:])
@@ -213,15 +216,11 @@ def _x509_signature(signature: bytes, kind: KeyKind) -> bytes:
 
 
 def _jws_signature(signature: bytes, kind: KeyKind) -> bytes:
-    if not isinstance(kind.parameter, ec.EllipticCurve):
+    size = _COORDINATE_SIZES.get(kind.name)
+    if size is None:
         return signature
-    size = _coordinate_size(kind.parameter)
     r, s = decode_dss_signature(signature)
     return r.to_bytes(size) + s.to_bytes(size)
-
-
-def _coordinate_size(curve: ec.EllipticCurve) -> int:
-    return (curve.key_size + 7) // 8
 
 
 def _malformed(detail: str) -> Problem:

@@ -19,6 +19,7 @@ MAX_INTEGER: Final = 2**53 - 1
 # A string runs to its quotation mark or to the end; no search starts over inside one, so the time is linear.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
+_BLANKS = " \t\n\r"
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
@@ -27,8 +28,11 @@ def strict_json(octets: bytes) -> object:
     if _too_deep(octets):
         raise Problem(ProblemType.MALFORMED, f"JSON is nested deeper than {MAX_DEPTH} levels.")
     try:
-        text = octets.decode("utf-8")
-        value: object = _DECODER.decode(text)
+        text = octets.decode("utf-8").strip(_BLANKS)
+        value: object
+        value, end = _DECODER.raw_decode(text)
+        if end != len(text):
+            raise ValueError("something follows the value")
         if "\\u" in text and any(_NOT_TEXT.search(each) for each in _strings(value)):
             raise ValueError("a text holds NUL or half a surrogate pair")
     except (ValueError, RecursionError) as error:

@@ -160,7 +160,7 @@ def test_the_kid_is_found_in_a_pasted_url(pasted: str) -> None:
 
 @pytest.mark.parametrize(
     "pasted",
-    ["", KID, "https://ca.example/e/", f"https://ca.example/{KID}", f"file:///e/{KID}", f"https:///e/{KID}",
+    ["", KID, "https://ca.example/e/", f"https://ca.example/{KID}", f"file:///e/{KID}", f"ftp://ca.example/e/{KID}", f"https:///e/{KID}",
      f"https://[ca/e/{KID}", "https://ca.example/e/" + "0" * 4000, f"https://ca.example/e/{KID}/more", f"{URL}x"],
 )  # fmt: skip
 def test_another_text_is_no_one_time_url(pasted: str) -> None:

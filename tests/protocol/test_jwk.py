@@ -128,7 +128,7 @@ def test_an_rsa_key_under_2048_bits_is_refused(bits: int) -> None:
 
 @pytest.mark.parametrize("octets", [513, 1024, 40_000])
 def test_an_rsa_key_over_4096_bits_is_refused_before_anything_is_computed(octets: int) -> None:
-    refusal({"kty": "RSA", "n": base64url.encode(b"\xff" * octets), "e": "AQAB"})
+    assert "valid" in refusal({"kty": "RSA", "n": base64url.encode(b"\xff" * octets), "e": "AQAB"}).detail
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,19 @@
 """A JWS is what RFC 8555 §6.2 allows or a Problem; josepy and the acme library judge what we build."""
 
-import contextlib
 import functools
 import json
 
 import acme.jws
-import acme.messages
 import josepy
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from keys import algorithms
 from keys.algorithms import KEY_KINDS, PrivateKey, PublicKey
 from keys.generate import generate
-from protocol import credential, jws
+from protocol import jws
 from protocol.jws import Jws
 from protocol.problems import Problem, ProblemType
 
@@ -319,8 +315,9 @@ def test_r_and_s_have_their_full_length_and_lie_between_zero_and_the_order(kind:
     r, s = message.signature[:size], message.signature[size:]
     beyond = (int.from_bytes(s) + order) % (1 << 8 * size)
     false = [
-        b"", r, s, r + s + b"\0", b"\0" + r + s, (r + s)[:-1], bytes(2 * size), r + bytes(size), bytes(size) + s,
-        r + order.to_bytes(size), order.to_bytes(size) + s, r + beyond.to_bytes(size), b"\xff" * 2 * size, s + r,
+        b"", r, s, r + s + b"\0", b"\0" + r + s, r + b"\0" + s, (r + s)[:-1], bytes(2 * size), r + bytes(size),
+        bytes(size) + s, r + order.to_bytes(size),
+        order.to_bytes(size) + s, r + beyond.to_bytes(size), b"\xff" * 2 * size, s + r,
         private_key(kind).sign(message.signing_input, ec.ECDSA(hashes.SHA256())),
     ]  # fmt: skip
 
@@ -361,116 +358,3 @@ def test_a_signature_of_another_length_does_not_verify(kind: str, change: object
     message = jws.parse(request(kind))
 
     not_verified(signed_with(message, change(message.signature)), kind)
-
-
-# The binding
-
-
-def test_the_acme_library_makes_the_binding_that_we_make() -> None:
-    kid, password = credential.new_kid(), credential.new_password()
-    key = credential.mac_key(kid, password)
-    theirs = acme.messages.ExternalAccountBinding.from_data(
-        josepy.JWKEC(key=key_of("P-256")), kid, jws.encode(key), acme.messages.Directory({"newAccount": URL})
-    )
-    ours = jws.bind(kid, key, URL, key_of("P-256"))
-
-    for binding in (theirs, ours):
-        message = jws.parse_members(binding)
-        assert message.protected == {"alg": "HS256", "kid": kid, "url": URL}
-        assert jws.public_key(jws.strict_json(message.payload)) == key_of("P-256")
-        assert jws.verify_mac(message, key)
-
-
-def test_josepy_verifies_the_binding_that_we_make() -> None:
-    assert acme.jws.JWS.from_json(jws.bind("kid", b"k" * 32, URL, key_of("P-256"))).verify(josepy.JWKOct(key=b"k" * 32))
-
-
-def test_a_binding_under_another_key_is_not_right() -> None:
-    message = jws.parse_members(jws.bind("kid", b"k" * 32, URL, key_of("P-256")))
-
-    assert not jws.verify_mac(message, b"j" * 32)
-    assert not jws.verify_mac(signed_with(message, message.signature[:16]), b"k" * 32)
-    assert not jws.verify_mac(signed_with(message, b""), b"k" * 32)
-
-
-@pytest.mark.parametrize("algorithm", jws.ALGORITHMS)
-def test_a_binding_by_another_algorithm_than_hs256_is_refused(algorithm: str) -> None:
-    message = jws.parse_members(json.loads(body({"alg": algorithm, "kid": "kid", "url": URL})))
-
-    with pytest.raises(Problem) as caught:
-        jws.verify_mac(message, b"k" * 32)
-
-    assert caught.value.type is ProblemType.BAD_SIGNATURE_ALGORITHM
-    assert caught.value.extra["algorithms"] == ["HS256"]
-
-
-# Whatever comes
-
-
-SOUND = [request(kind) for kind in NAMES] + [
-    jws.sign(private_key("P-256"), b"{}", {"jwk": jws.jwk(key_of("P-256")), "nonce": "AAAA", "url": URL})
-]
-
-
-@settings(derandomize=True, max_examples=300, deadline=None)
-@given(st.binary())
-def test_octets_without_sense_are_a_problem(octets: bytes) -> None:
-    with pytest.raises(Problem):
-        jws.parse(octets)
-
-
-@settings(derandomize=True, max_examples=1000, deadline=None)
-@given(
-    st.sampled_from(SOUND),
-    st.lists(st.tuples(st.integers(0, 900), st.integers(0, 3), st.binary(max_size=4)), min_size=1, max_size=4),
-)
-def test_a_message_with_octets_changed_verifies_only_if_it_says_the_same(
-    octets: bytes, changes: list[tuple[int, int, bytes]]
-) -> None:
-    changed = octets
-    for place, length, insert in changes:
-        changed = changed[:place] + insert + changed[place + length :]
-    with contextlib.suppress(Problem):
-        message = jws.parse(changed)
-        for kind in NAMES:
-            with contextlib.suppress(Problem):
-                jws.verify(message, key_of(kind))
-                assert message.signing_input in {jws.parse(each).signing_input for each in SOUND}
-
-
-leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(
-    [*jws.ALGORITHMS, "HS256", "none", "EC", "P-256", "RSA", "AQAB", "OKP", "Ed25519", KID]
-)  # fmt: skip
-headers = st.dictionaries(
-    st.sampled_from(["alg", "jwk", "kid", "url", "nonce", "crit", "b64", "typ"]),
-    leaves
-    | st.lists(leaves, max_size=3)
-    | st.dictionaries(st.sampled_from(["kty", "crv", "x", "y", "n", "e"]), leaves),
-)
-
-
-@settings(derandomize=True, max_examples=1000, deadline=None)
-@given(headers, st.binary(max_size=100), st.binary(max_size=300), st.sampled_from(NAMES))
-def test_any_header_and_signature_are_a_problem(header: object, payload: bytes, signature: bytes, kind: str) -> None:
-    octets = body(header, jws.encode(payload), signature=jws.encode(signature))
-
-    with pytest.raises(Problem):
-        jws.verify(jws.parse(octets), key_of(kind))
-
-
-json_values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner))
-
-
-@settings(derandomize=True, max_examples=300, deadline=None)
-@given(
-    st.dictionaries(st.sampled_from(["protected", "payload", "signature", "header", "x"]), json_values) | json_values
-)
-def test_any_json_value_nested_in_a_payload_is_a_problem(members: object) -> None:
-    with pytest.raises(Problem):
-        jws.parse_members(members)
-
-
-@settings(derandomize=True, max_examples=200, deadline=None)
-@given(st.sampled_from(NAMES), st.binary(max_size=600))
-def test_any_signature_of_any_length_is_a_problem(kind: str, signature: bytes) -> None:
-    not_verified(signed_with(jws.parse(request(kind)), signature), kind)

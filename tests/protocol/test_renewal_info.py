@@ -58,6 +58,10 @@ def test_the_window_goes_from_44_to_33_days_before_the_end() -> None:
     assert datetime.fromtimestamp(end, UTC) == datetime(2027, 11, 20, 3, 4, 5, tzinfo=UTC)
 
 
+def test_an_operator_may_grant_no_grace_and_mail_on_the_last_day() -> None:
+    assert RenewalTimes(mail_days=1, grace_days=0) == RenewalTimes(45, 44, 33, 1, 0)
+
+
 @pytest.mark.parametrize(
     "days",
     [

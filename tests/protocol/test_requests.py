@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from keys.generate import generate
 from protocol import jws
 from protocol.problems import Problem, ProblemType
-from protocol.requests import AccountUpdate, Device, Finalize, KeyChange, NewAccount, NewOrder, RevokeCertificate
+from protocol.requests import (
+    AccountUpdate,
+    AuthorizationUpdate,
+    Device,
+    Finalize,
+    KeyChange,
+    NewAccount,
+    NewOrder,
+    RevokeCertificate,
+)
 from protocol.resources import Identifier
 from protocol.vocabulary import AccountStatus, IdentifierType, RevocationReason
 
@@ -23,6 +32,7 @@ REQUESTS = [
     NewAccount(("mailto:a@ca.example",), True, True, {"payload": "e30"}, DEVICE),
     AccountUpdate(),
     AccountUpdate(()),
+    AuthorizationUpdate(),
     AccountUpdate(("mailto:a@ca.example",), AccountStatus.DEACTIVATED),
     NewOrder((CN, Identifier(IdentifierType.DNS, "f123456-001")), "AA.AQ"),
     Finalize(b"\x30\x00"),
@@ -76,6 +86,14 @@ def test_the_orders_and_status_that_a_client_puts_into_new_account_are_ignored()
     assert NewAccount.parse({"status": "valid", "orders": "https://evil.example/"}) == NewAccount()
 
 
+def test_a_new_account_says_nothing_that_was_not_asked_for() -> None:
+    assert NewAccount().render() == {}
+
+
+def test_a_device_may_leave_parts_out() -> None:
+    assert Device.parse({"os": "Windows 11"}) == Device(os="Windows 11")
+
+
 def test_null_counts_as_absent() -> None:
     members = ("contact", "termsOfServiceAgreed", "onlyReturnExisting", "externalAccountBinding", "device")
 
@@ -104,6 +122,11 @@ def test_an_account_has_ten_contacts_at_most() -> None:
 @pytest.mark.parametrize("status", ["valid", "revoked", "asleep", 1])
 def test_a_client_can_only_deactivate(status: object) -> None:
     assert "status" in refused(AccountUpdate, {"status": status}).detail
+
+
+@pytest.mark.parametrize("status", ["valid", "revoked", None, 1])
+def test_a_client_can_only_deactivate_an_authorization(status: object) -> None:
+    assert "status" in refused(AuthorizationUpdate, {"status": status}).detail
 
 
 @pytest.mark.parametrize("name", ["notBefore", "notAfter"])

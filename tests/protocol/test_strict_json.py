@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.problems import Problem, ProblemType
-from protocol.strict_json import MAX_DEPTH, MAX_INTEGER, strict_json
+from protocol.strict_json import MAX_INTEGER, strict_json
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 values = st.recursive(
@@ -58,12 +58,14 @@ def test_the_greatest_integers_are_read() -> None:
 
 
 def test_the_deepest_nesting_allowed_is_read() -> None:
-    assert strict_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
+    assert strict_json(b"[" * 16 + b"]" * 16)
+    assert strict_json(b"[[]," + b"[" * 15 + b"]" * 15 + b"]")
 
 
 def test_one_level_more_is_refused() -> None:
-    with pytest.raises(Problem, match="nested"):
-        strict_json(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1))
+    for octets in (b"[" * 17 + b"]" * 17, b'{"a":' * 17 + b"1" + b"}" * 17, b"[" + b"[]," * 20 + b"[" * 16 + b"]" * 17):
+        with pytest.raises(Problem, match="nested"):
+            strict_json(octets)
 
 
 def test_brackets_in_texts_are_no_levels() -> None:
