@@ -1,0 +1,79 @@
+"""The schema's history leads to the tables, and a stranger's schema is refused."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from ca_server.store import SchemaMismatch, Unavailable, migrations
+from ca_server.store.tables import metadata
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "warifu.db"
+    migrations.create(path)
+    return path
+
+
+def test_the_history_leads_to_the_tables_as_they_are(database: Path) -> None:
+    engine = create_engine(f"sqlite:///{database}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_conditions_of_indexes_are_those_of_the_tables(database: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    engine = create_engine(f"sqlite:///{other}")
+    metadata.create_all(engine)
+    engine.dispose()
+
+    def indexes(path: Path) -> set[str]:
+        with sqlite3.connect(path) as raw:
+            rows = raw.execute("SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL").fetchall()
+        raw.close()
+        return {" ".join(row[0].split()) for row in rows}
+
+    assert indexes(database) == indexes(other)
+
+
+def test_application_numbers_are_never_used_again(database: Path) -> None:
+    with sqlite3.connect(database) as raw:
+        (sql,) = raw.execute("SELECT sql FROM sqlite_master WHERE name = 'application'").fetchone()
+    raw.close()
+    assert "AUTOINCREMENT" in sql
+
+
+def test_a_new_database_is_current_and_its_owners_alone(database: Path) -> None:
+    migrations.require_current(database)
+    assert database.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_database_is_never_overwritten(database: Path) -> None:
+    with pytest.raises(Unavailable):
+        migrations.create(database)
+
+
+def test_a_missing_database_leads_to_init(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="warifu-ca init"):
+        migrations.require_current(tmp_path / "none.db")
+
+
+def test_a_newer_schema_is_refused(database: Path) -> None:
+    with sqlite3.connect(database) as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+    raw.close()
+    with pytest.raises(SchemaMismatch, match="newer"):
+        migrations.require_current(database)
+
+
+def test_an_older_schema_leads_to_the_upgrade(database: Path) -> None:
+    with sqlite3.connect(database) as raw:
+        raw.execute("DELETE FROM alembic_version")
+    raw.close()
+    with pytest.raises(SchemaMismatch, match="database upgrade"):
+        migrations.require_current(database)
