@@ -10,8 +10,6 @@ KeysError
 └── SealBroken          sealed bytes that no known secret opens
 """
 
-# ruff: noqa: N818  the words of the standards say what is wrong; a suffix would add nothing
-
 
 class KeysError(Exception):
     """Stands above every error of this package, so that an edge can catch them together."""

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from keys.algorithms import PUBLIC_EXPONENT, PublicKey, kind_of
@@ -23,6 +23,18 @@ FERMAT_ROUNDS = 110  # as many as Boulder spends; 100 break every key known from
 _MAX_BIT_BIAS = 0.1  # share of ones away from one half: nine standard deviations at 2048 bits
 _ROCA_LAST_PRIME = 167  # the 39 primes 2 … 167 divide the library's primorial for 512 bits and more
 _ROCA_GENERATOR = 65537
+_SMALL_ORDER = frozenset(  # the points of order 1, 2, 4 and 8 of edwards25519 in every encoding, the sign bit cleared
+    number.to_bytes(32, "little")
+    for number in (
+        0,
+        1,
+        2**255 - 20,
+        2**255 - 19,
+        2**255 - 18,
+        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+    )
+)
 _REPETITION = re.compile(rb"(.)\1{15}", re.DOTALL)
 
 
@@ -32,6 +44,8 @@ def require_strong(public_key: PublicKey) -> None:
     Raises UnsupportedKey when the kind is none of ours, and WeakKey naming the weakness.
     """
     kind_of(public_key)
+    if isinstance(public_key, ed25519.Ed25519PublicKey) and _has_small_order(public_key):
+        raise WeakKey("The Ed25519 key is weak: it is of small order, so that anybody can sign for it.")
     if isinstance(public_key, rsa.RSAPublicKey):
         numbers = public_key.public_numbers()
         weakness = weakness_of(numbers.n, numbers.e)
@@ -53,6 +67,12 @@ def require_certifiable(public_key: PublicKey) -> None:
 def spki_sha256(public_key: PublicKey) -> str:
     """Identifies a key wherever it appears: SHA-256 of its SubjectPublicKeyInfo, 64 lower-case hex digits."""
     return hashlib.sha256(public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def _has_small_order(public_key: ed25519.Ed25519PublicKey) -> bool:
+    octets = bytearray(public_key.public_bytes_raw())
+    octets[-1] &= 0x7F
+    return bytes(octets) in _SMALL_ORDER
 
 
 def weakness_of(modulus: int, exponent: int) -> str | None:

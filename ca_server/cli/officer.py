@@ -1,10 +1,8 @@
 """`warifu-ca officer`: the registered people who decide, help, or read."""
 
-import getpass
-
 import click
 
-from ca_server.cli.options import common, now, open_records, settings
+from ca_server.cli.options import common, login, now, open_records, settings
 from ca_server.cli.output import answer, answer_table
 from ca_server.domain.officers import Officer, Role, require_name
 from ca_server.errors import Invalid
@@ -32,7 +30,7 @@ def add(name: str, role: str, os_user: str | None) -> None:
     records = open_records(settings().config())
     fresh = Officer(new_id(), require_name(name), Role(role), os_user, None)
     try:
-        records.write(officers.add, fresh, now(), f"login:{getpass.getuser()}")
+        records.write(officers.add, fresh, now(), f"login:{login()}")
     except Duplicate as error:
         raise Invalid({"name": f"An officer {name!r} is registered already (see `warifu-ca officer list`)."}) from error
     answer(_document(fresh), [f"Registered {fresh.name} as {fresh.role}."])
@@ -56,5 +54,5 @@ def disable(name: str) -> None:
     one = records.read(officers.by_name, name)
     if one.disabled_at is not None:
         raise Invalid({"name": f"{one.name} is disabled already."})
-    records.write(officers.disable, one, now(), f"login:{getpass.getuser()}")
+    records.write(officers.disable, one, now(), f"login:{login()}")
     answer({"name": one.name, "disabled": True}, [f"{one.name} can no longer act."])

@@ -83,11 +83,16 @@ def open_records(config: Config) -> SynchronousDatabase:
 
 def acting(connection: Connection, name: str, role: Role) -> Officer:
     """Return the officer of that name who may act in `role` from this login. Raises NotFound, NotEntitled."""
-    import getpass
-
     officer = officers.by_name(connection, name)
-    officer.require(role, getpass.getuser())
+    officer.require(role, login())
     return officer
+
+
+def login() -> str:
+    """Return the login that runs this command, from the kernel and not from the environment, which anybody sets."""
+    import pwd
+
+    return pwd.getpwuid(os.getuid()).pw_name
 
 
 def now() -> int:

@@ -24,7 +24,7 @@ from ca_server.domain.seats import SeatStatus
 from ca_server.errors import NotAllowed, OrderNotReady, SigningRequestRefused
 from ca_server.operations.enrolment import Rules, dns_aliases, show
 from ca_server.operations.revocation import EntryMaker
-from ca_server.store import accounts, audit, certificates, credentials, institutions, orders, outbox, seats
+from ca_server.store import accounts, audit, certificates, credentials, institutions, orders, outbox, revocations, seats
 from ca_server.store.accounts import AccountRow
 from ca_server.store.certificates import NewPlan
 from keys.csr import SigningRequest
@@ -293,6 +293,8 @@ def abort(connection: store.Connection, serial: str, entry: bytes, now: int) -> 
         return
     mark = (now, int(RevocationReason.unspecified), entry)
     certificates.end(connection, certificate, CertificateStatus.ABORTED, mark)
+    reason = RevocationReason.unspecified
+    revocations.add(connection, revocations.decided(planned.cn, (serial,), int(reason), None, now), "schedule")
     credentials.release(connection, serial)
     certificates.release_succession(connection, serial)
     orders.fail(connection, planned.order_id, "The certificate could not be made; order again.")

@@ -18,6 +18,7 @@ from ca_server import store
 from ca_server.authority import crl
 from ca_server.authority.signer import Signer
 from ca_server.clock import HOUR
+from ca_server.domain.certificates import CertificateStatus
 from ca_server.store import audit, certificates, institutions, outbox, revocations
 from protocol.names import CommonName
 
@@ -116,12 +117,18 @@ def _record(connection: store.Connection, issuer: str, draft: Draft, digest: str
         _tell(connection, decision_id, now)
 
 
+def _is_abort(connection: store.Connection, decision: revocations.Revocation) -> bool:
+    """Tell whether it ended nothing but plans that came to nothing, of which nobody has to be told."""
+    ended = [certificates.find(connection, serial) for serial in decision.serials.split()]
+    return any(each is not None and each.status is CertificateStatus.ABORTED for each in ended)
+
+
 def _tell(connection: store.Connection, decision_id: str, now: int) -> None:
     decision = revocations.get(connection, decision_id)
     institution = None
     if decision is not None:
         institution = institutions.find(connection, CommonName.parse(decision.cn).institution)
-    if decision is None or institution is None:
+    if decision is None or institution is None or _is_abort(connection, decision):
         return
     mail = outbox.Mail(
         "",

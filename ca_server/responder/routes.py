@@ -76,13 +76,15 @@ class Responder:
         now = self.clock.now()
         try:
             status = self._status(f"{query.serial:x}")
-            der = ocsp.answer(query, status, self.signer(), now, now + self.answer_seconds)
+            signer = self.signer()
+            life = min(self.answer_seconds, int(signer.certificate.not_valid_after_utc.timestamp()) - now)
+            der = ocsp.answer(query, status, signer, now, now + life)
         except Exception:
             log.exception("OCSP could not be answered")
             return _plain(ocsp.error(ocsp.ErrorCode.TRY_LATER))
         if not cacheable or query.nonce is not None or status is ocsp.UNKNOWN:
             return _plain(der)
-        return _cached(der, now, self.answer_seconds)
+        return _cached(der, now, life)
 
     def _status(self, serial: str) -> ocsp.OcspStatus:
         """Return what is told of a serial: planned or never issued is unknown, never good."""

@@ -5,7 +5,7 @@ import random
 import pytest
 from badkeys.checks import allchecks, checkrsa
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 from keys.algorithms import KEY_KINDS
 from keys.errors import UnsupportedKey, WeakKey
@@ -92,6 +92,23 @@ def test_a_sound_modulus_pleases_both_judges(seed: int) -> None:
 @pytest.mark.parametrize("kind", CERTIFIABLE)
 def test_every_certifiable_kind_that_we_generate_is_let_into_a_certificate(kind: str) -> None:
     require_certifiable(generate(kind).public_key())
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        "00" * 32,
+        "01" + "00" * 31,
+        "ec" + "ff" * 30 + "7f",
+        "ee" + "ff" * 31,
+        (0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826).to_bytes(32, "little").hex(),
+        (0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7).to_bytes(32, "little").hex(),
+    ],
+)
+def test_an_ed25519_key_of_small_order_is_refused_for_anybody_can_sign_for_it(encoded: str) -> None:
+    key = ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(encoded))
+    with pytest.raises(WeakKey, match="small order"):
+        require_strong(key)
 
 
 def test_ed25519_signs_for_an_account_but_is_not_certified() -> None:
