@@ -1,0 +1,78 @@
+"""What the commands say and ask: one document or text on standard output, all else on standard error.
+
+With --json standard output carries one JSON document and nothing besides. Colour only on a terminal, and never under
+NO_COLOR (no-color.org).
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import click
+
+from client.errors import ClientError, Misuse
+from client.language import Language, choose, sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Speaks one language to people, or JSON to programs."""
+
+    language: Language
+    json: bool
+
+    def say(self, text: str, **facts: object) -> str:
+        """Return a sentence in the reader's language."""
+        return self.language.say(text, **facts)
+
+    def tell(self, text: str, **facts: object) -> None:
+        """Show how it goes, on standard error."""
+        click.echo(self.say(text, **facts), err=True)
+
+    def result(self, document: Mapping[str, object], lines: Sequence[str]) -> None:
+        """Show what came out: the document to a program, the lines to a person."""
+        click.echo(json.dumps(document, ensure_ascii=False) if self.json else "\n".join(lines))
+
+    def error(self, error: ClientError) -> None:
+        """Show what went wrong and what to do next."""
+        detail = " ".join(self.say(each, **error.facts) for each in (error.sentence, error.remedy) if each)
+        if self.json:
+            click.echo(json.dumps(error_document(error, detail), ensure_ascii=False))
+        coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        click.echo(click.style(f"warifu: {detail}", fg="red") if coloured else f"warifu: {detail}", err=True)
+
+    def confirmed(self, text: str, **facts: object) -> bool:
+        """Ask a question on standard error and return the answer, "no" if it is just Enter.
+
+        Raises Misuse when there is nobody to answer.
+        """
+        try:
+            return click.confirm(self.say(text, **facts), default=False, err=True)
+        except click.Abort as abort:
+            raise Misuse(
+                "noAnswer",
+                sentence("There is nobody to answer the question."),
+                sentence("Give --yes to go on without it."),
+                fields={"--yes": "missing"},
+            ) from abort
+
+
+def error_document(error: ClientError, detail: str) -> dict[str, object]:
+    """Return what a program is told of an error."""
+    return {"error": {"type": error.type, "detail": detail, "fields": error.fields}}
+
+
+def console_for(arguments: Sequence[str]) -> Console:
+    """Return the console that the command line and the environment ask for.
+
+    Looked up before the command line is parsed, because what is wrong with it must be said too.
+    """
+    wanted = None
+    for place, argument in enumerate(arguments):
+        if argument.startswith("--lang="):
+            wanted = argument.removeprefix("--lang=")
+        elif argument == "--lang" and place + 1 < len(arguments):
+            wanted = arguments[place + 1]
+    return Console(choose(wanted, os.environ), "--json" in arguments)

@@ -1,0 +1,158 @@
+"""What can go wrong on the PC, in words for people and programs; the class is the exit code of the command.
+
+    ClientError      1  it failed
+    ├── Misuse       2  the command line, or what was typed, is wrong; nothing was sent
+    ├── TryLater     3  the server cannot be reached or is busy, or another `warifu` is at work
+    ├── Refused      4  a rule says no
+    └── NeedsPerson  5  nothing that this PC can do by itself will help
+
+Procedures raise protocol's `Problem` as the server sent it; `from_problem` is the one bridge, two tables, from there.
+Sentences are written in English and spoken in the reader's language at the edge (`language`).
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+from client.language import sentence
+from protocol.problems import Problem, ProblemType
+from protocol.vocabulary import RefusalReason
+
+CALL_HELP_DESK: Final = sentence("Call the help desk named in the mail.")
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class ClientError(Exception):
+    """It failed: `type` is the word for programs, `sentence` says what happened, `remedy` what to do next.
+
+    Both are templates that `facts` fill; `fields` names options or members that are wrong, each with its remedy.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        type: str,  # noqa: A002 (the word of RFC 9457)
+        sentence: str,
+        remedy: str = "",
+        *,
+        facts: Mapping[str, object] = _NOTHING,
+        fields: Mapping[str, str] = _NOTHING,
+    ) -> None:
+        super().__init__(sentence.format_map(facts))
+        self.type: Final = type
+        self.sentence: Final = sentence
+        self.remedy: Final = remedy
+        self.facts: Final = dict(facts)
+        self.fields: Final = dict(fields)
+
+
+class Misuse(ClientError):
+    """The command line, or what was typed, is wrong; nothing was sent."""
+
+    exit_code = 2
+
+
+class TryLater(ClientError):
+    """The same command may well succeed later."""
+
+    exit_code = 3
+
+
+class Refused(ClientError):
+    """A rule says no."""
+
+    exit_code = 4
+
+
+class NeedsPerson(ClientError):
+    """Nothing that this PC can do by itself will help."""
+
+    exit_code = 5
+
+
+REFUSALS: Final[Mapping[RefusalReason, tuple[str, str]]] = MappingProxyType(
+    {
+        RefusalReason.WRONG_PASSWORD: (
+            sentence("The password does not belong to this URL. The server says: {detail}"),
+            sentence(
+                "Compare it with the password mail; URL and password come in pairs. After several wrong passwords the "
+                "URL is locked, and the help desk named in the mail unlocks it."
+            ),
+        ),
+        RefusalReason.LOCKED: (
+            sentence("The URL is locked after too many wrong passwords. The server says: {detail}"),
+            sentence("Ask your administrator to call the help desk named in the mail; it unlocks or replaces the URL."),
+        ),
+        RefusalReason.EXPIRED: (
+            sentence("The URL has expired. The server says: {detail}"),
+            sentence("Ask your administrator to call the help desk named in the mail for a new URL and password."),
+        ),
+        RefusalReason.USED: (
+            sentence("A certificate was issued with this URL before. The server says: {detail}"),
+            sentence(
+                "If it is on another PC by mistake, ask your administrator to have it replaced (DCM904). If nobody of "
+                "yours fetched it, call the help desk named in the mail at once."
+            ),
+        ),
+        RefusalReason.REPLACED: (
+            sentence("A newer URL has replaced this one. The server says: {detail}"),
+            sentence("Use the URL and password of the newest mails; if there are none, call the help desk."),
+        ),
+    }
+)
+"""Why a one-time URL cannot be used → what happened, what to do next and whom to call."""
+
+_SAID_NO = (Refused, sentence("The server refused: {detail}"), CALL_HELP_DESK)
+_BUSY = (
+    TryLater,
+    sentence("The server cannot do this now: {detail}"),
+    sentence("Try again in some minutes; nothing is lost."),
+)
+
+_OUTCOMES: Final[Mapping[ProblemType, tuple[type[ClientError], str, str]]] = MappingProxyType(
+    {
+        ProblemType.UNAUTHORIZED: _SAID_NO,
+        ProblemType.REJECTED_IDENTIFIER: _SAID_NO,
+        ProblemType.UNSUPPORTED_IDENTIFIER: _SAID_NO,
+        ProblemType.BAD_REVOCATION_REASON: _SAID_NO,
+        ProblemType.ALREADY_REVOKED: (
+            NeedsPerson,
+            sentence("The certificate is revoked: {detail}"),
+            sentence("Ask your administrator for a new certificate."),
+        ),
+        ProblemType.ALREADY_REPLACED: (
+            Refused,
+            sentence("The certificate has been renewed before, but not on this PC's record: {detail}"),
+            sentence("If nobody of yours renewed it elsewhere, call the help desk named in the mail at once."),
+        ),
+        ProblemType.RATE_LIMITED: _BUSY,
+        ProblemType.SERVER_INTERNAL: _BUSY,
+        ProblemType.BAD_NONCE: _BUSY,
+    }
+)
+
+_ACCOUNT_ENDED = sentence("The server no longer accepts this PC's account: {detail}")
+_ACCOUNT_REMEDY = sentence(
+    "The certificate was revoked, or its URL was used on another PC. Ask your administrator or the help desk."
+)
+_UNEXPECTED = sentence("The server answered with an error: {detail}")
+_UNEXPECTED_REMEDY = sentence("Tell the help desk what you did and what is written here.")
+
+
+def from_problem(problem: Problem) -> ClientError:
+    """Return the error that the server's problem is to the person and the program that ran the command."""
+    facts = {"detail": problem.detail}
+    reason = problem.extra.get("reason")
+    if reason in REFUSALS:
+        return Refused(str(reason), *REFUSALS[RefusalReason(str(reason))], facts=facts)
+    if problem.status == 401:
+        return NeedsPerson("accountEnded", _ACCOUNT_ENDED, _ACCOUNT_REMEDY, facts=facts)
+    word = problem.type.word
+    if problem.type in _OUTCOMES:
+        kind, what, remedy = _OUTCOMES[problem.type]
+        return kind(word, what, remedy, facts=facts)
+    if problem.status >= 500:
+        return TryLater(word, _BUSY[1], _BUSY[2], facts=facts)
+    return ClientError(word, _UNEXPECTED, _UNEXPECTED_REMEDY, facts=facts)

@@ -1,0 +1,116 @@
+"""Shows the certificates of this PC, to programs as documents and to people as lines of at most 80 columns."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Final
+
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from client.console import Console
+from client.language import sentence
+from client.stores.folder import SeatFolder
+from client.stores.generation import CERTIFICATE, CHAIN, KEY, Generation
+from protocol.members import rfc3339
+
+WIDTH: Final = 80
+
+VALID: Final = "valid"
+EXPIRED: Final = "expired"
+REVOKED: Final = "revoked"
+
+_WORDS = {VALID: sentence("valid"), EXPIRED: sentence("expired"), REVOKED: sentence("revoked")}
+_LABELS = {
+    "cn": sentence("CN"),
+    "institution": sentence("Institution"),
+    "status": sentence("Status"),
+    "subject": sentence("Subject"),
+    "issuer": sentence("Issuer"),
+    "serial": sentence("Serial"),
+    "not_before": sentence("Valid from"),
+    "not_after": sentence("Valid to"),
+    "sha256": sentence("SHA-256"),
+    "key": sentence("Private key"),
+    "certificate": sentence("Certificate"),
+    "chain": sentence("Chain"),
+}
+
+
+def serial_of(generation: Generation) -> str:
+    """Return a certificate's serial number, lower-case hex without leading zeros."""
+    return f"{generation.certificate().serial_number:x}"
+
+
+def describe(folder: SeatFolder, generation: Generation) -> dict[str, object]:
+    """Return the document of one certificate, with the words that the authority's own listing has."""
+    certificate, seat = generation.certificate(), folder.record().seat
+    return {
+        "cn": folder.path.name,
+        "serial": serial_of(generation),
+        "status": _status(generation),
+        "not_before": rfc3339(certificate.not_valid_before_utc),
+        "not_after": rfc3339(certificate.not_valid_after_utc),
+        "institution": None if seat is None else seat.institution_name,
+        "generation": int(generation.path.name),
+        "live": folder.live() == generation,
+    }
+
+
+def describe_whole(folder: SeatFolder, generation: Generation) -> dict[str, object]:
+    """Return the document of one certificate with its names, its fingerprint and its files."""
+    certificate = generation.certificate()
+    return {
+        **describe(folder, generation),
+        "subject": certificate.subject.rfc4514_string(),
+        "issuer": certificate.issuer.rfc4514_string(),
+        "sha256": certificate.fingerprint(SHA256()).hex(),
+        "key": str(generation.path / KEY),
+        "certificate": str(generation.path / CERTIFICATE),
+        "chain": str(generation.path / CHAIN),
+    }
+
+
+def certificates(folders: Sequence[SeatFolder]) -> list[tuple[SeatFolder, Generation]]:
+    """Return every certificate of some seats, old and renewed."""
+    return [(folder, each) for folder in folders for each in folder.generations() if each.complete]
+
+
+def lines_of(document: dict[str, object], console: Console) -> list[str]:
+    """Return one certificate's document as lines; paths stay whole, so that they can be copied."""
+    shown = {**document, "status": console.say(_WORDS[str(document["status"])])}
+    return [f"{console.say(label)}: {shown[name]}" for name, label in _LABELS.items() if shown.get(name) is not None]
+
+
+def table(documents: Sequence[dict[str, object]], console: Console) -> list[str]:
+    """Return the certificates as a table; wide characters count twice, and long names are cut."""
+    from rich.console import Console as Screen
+    from rich.table import Table
+
+    drawn = Table(box=None, pad_edge=False, show_edge=False, header_style="")
+    for heading in (_LABELS["cn"], _LABELS["status"], sentence("Until"), sentence("Days"), sentence("In use")):
+        drawn.add_column(console.say(heading), no_wrap=True)
+    institution = _LABELS["institution"]
+    drawn.add_column(console.say(institution), no_wrap=True, overflow="ellipsis")
+    for each in documents:
+        drawn.add_row(
+            str(each["cn"]),
+            console.say(_WORDS[str(each["status"])]),
+            str(each["not_after"])[:10],
+            str(_days_left(str(each["not_after"]))),
+            "*" if each["live"] else "",
+            str(each["institution"] or ""),
+        )
+    screen = Screen(file=StringIO(), width=WIDTH, no_color=True, color_system=None, markup=False, highlight=False)
+    with screen.capture() as capture:
+        screen.print(drawn)
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def _days_left(not_after: str) -> int:
+    return (datetime.fromisoformat(not_after) - datetime.now(UTC)).days
+
+
+def _status(generation: Generation) -> str:
+    if generation.revoked_at() is not None:
+        return REVOKED
+    return EXPIRED if datetime.now(UTC) > generation.certificate().not_valid_after_utc else VALID

@@ -1,0 +1,83 @@
+"""Revocation by the holder (RFC 8555 §7.6): every certificate of a seat on this PC that has not ended.
+
+Signed by the account's key; where the account has ended before (revoking the last certificate ends it), by the key of
+the certificate itself. A certificate found revoked already is as good as done.
+"""
+
+from datetime import UTC, datetime
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from client.account import connected
+from client.config import Settings
+from client.renewal import identifier
+from client.stores.folder import SeatFolder
+from client.stores.generation import Generation
+from client.transport import Tell, Transport
+from protocol.members import rfc3339
+from protocol.problems import Problem, ProblemType
+from protocol.requests import RevokeCertificate
+from protocol.vocabulary import RevocationReason
+
+
+async def revoke(folder: SeatFolder, reason: RevocationReason, settings: Settings, tell: Tell) -> list[Generation]:
+    """Revoke what of a seat has not ended, and return it, also what was revoked before the server was asked.
+
+    Raises Problem as the server refuses.
+    """
+    revoked = not_ended(folder)
+    async with connected(folder, settings, tell) as transport:
+        for generation in revoked:
+            await _revoke(folder, generation, transport, reason)
+            generation.remember_revocation(rfc3339(datetime.now(UTC)), reason.name)
+    return revoked
+
+
+def not_ended(folder: SeatFolder) -> list[Generation]:
+    """Return the seat's certificates that are neither expired nor revoked from here."""
+    now = datetime.now(UTC)
+    return [
+        each
+        for each in folder.generations()
+        if each.complete and each.revoked_at() is None and each.certificate().not_valid_after_utc > now
+    ]
+
+
+async def is_over(folder: SeatFolder, settings: Settings, tell: Tell) -> bool:
+    """Tell whether no certificate of the seat is in force any more, by our own record or the server's word.
+
+    The server has renewal information for every certificate but a revoked, lapsed or unknown one (protocol.md).
+    Raises Problem or TryLater when it cannot be asked.
+    """
+    remaining = not_ended(folder)
+    if not remaining:
+        return True
+    async with connected(folder, settings, tell) as transport:
+        return all([await _is_gone(generation, transport) for generation in remaining])
+
+
+async def _is_gone(generation: Generation, transport: Transport) -> bool:
+    if transport.directory.renewal_info is None:
+        return False
+    try:
+        await transport.get(f"{transport.directory.renewal_info}/{identifier(generation.certificate())}")
+    except Problem as problem:
+        if problem.status != 404:
+            raise
+        return True
+    return False
+
+
+async def _revoke(folder: SeatFolder, generation: Generation, transport: Transport, reason: RevocationReason) -> None:
+    request = RevokeCertificate(generation.certificate().public_bytes(Encoding.DER), reason).render()
+    url = transport.directory.revoke_cert
+    try:
+        try:
+            await transport.post(url, folder.account_key(), request, folder.record().account)
+        except Problem as problem:
+            if problem.status != 401:
+                raise
+            await transport.post(url, generation.key(), request, None)
+    except Problem as problem:
+        if problem.type is not ProblemType.ALREADY_REVOKED:
+            raise

@@ -1,0 +1,1 @@
+"""Where a PC keeps its accounts and certificates."""

@@ -1,0 +1,157 @@
+"""The store `files`: everything in folders under one home, for servers, for Linux, and for programs that read PEM.
+
+    HOME/lock               one process at a time
+    HOME/pending/SHA256/    an enrolment under way, called by the SHA-256 of its kid (`folder.SeatFolder`)
+    HOME/F123456-001/       an enrolled seat, called by its CN
+
+An enrolment becomes a seat by renaming its folder; where the seat's folder is there already (a renewal by mail, or a
+certificate issued anew) by moving its parts. What a kill leaves half moved is moved to the end by whoever locks next.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from client.errors import ClientError
+from client.language import sentence
+from client.stores.disk import make_folder
+from client.stores.folder import ACCOUNT_KEY, TRUSTED, Record, SeatFolder, begin_seat, make_live, next_path
+from client.stores.lock import WAIT_SECONDS, locked
+from keys.keystore import save_key, write_private
+from protocol.names import BadName, CommonName
+
+_TRASH = ".warifu-deleted-"
+
+
+def credential_name(kid: str) -> str:
+    """Return what an enrolment is called by on this PC: the SHA-256 of its kid, which tells nothing of it."""
+    return hashlib.sha256(kid.encode("ascii")).hexdigest()
+
+
+class FilesStore:
+    """The seats of this PC; change them with the lock held."""
+
+    def __init__(self, home: Path, wait_seconds: float = WAIT_SECONDS) -> None:
+        self.home: Final = home
+        self._wait_seconds = wait_seconds
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from changing the store, and finish what a killed one began.
+
+        Raises TryLater when another process is at work for too long.
+        """
+        make_folder(self.home)
+        with locked(self.home / "lock", self._wait_seconds):
+            self._settle()
+            yield
+
+    def seats(self) -> list[SeatFolder]:
+        """Return the enrolled seats, by their CN."""
+        paths = sorted(self.home.iterdir()) if self.home.exists() else []
+        return [SeatFolder(path) for path in paths if _is_common_name(path.name) and SeatFolder(path).begun]
+
+    def seat(self, common_name: CommonName) -> SeatFolder:
+        """Return one seat. Raises ClientError when it is not on this PC."""
+        folder = SeatFolder(self.home / str(common_name))
+        if not folder.begun:
+            raise ClientError(
+                "unknownCertificate",
+                sentence("There is no certificate {cn} on this PC."),
+                sentence("`warifu status` lists those that there are."),
+                facts={"cn": common_name},
+            )
+        return folder
+
+    def enrolled_with(self, credential: str) -> SeatFolder | None:
+        """Return the seat whose account came from a credential, so that enrolling again does nothing."""
+        return next((each for each in self.seats() if each.record().credential == credential), None)
+
+    def pending(self) -> list[SeatFolder]:
+        """Return the enrolments under way."""
+        folder = self.home / "pending"
+        paths = sorted(folder.iterdir()) if folder.exists() else []
+        return [SeatFolder(path) for path in paths if SeatFolder(path).begun]
+
+    def pending_with(self, credential: str) -> SeatFolder | None:
+        """Return the enrolment under way with a credential."""
+        return next((each for each in self.pending() if each.path.name == credential), None)
+
+    def begin(self, record: Record, trusted: bytes | None) -> SeatFolder:
+        """Begin an enrolment: both keys are made and on disk when this returns."""
+        path = self.home / "pending" / record.credential
+        shutil.rmtree(path, ignore_errors=True)
+        return begin_seat(path, record, trusted)
+
+    def promote(self, pending: SeatFolder) -> SeatFolder:
+        """Make an enrolment whose certificate has come a seat, and its certificate the live one."""
+        seat = pending.record().seat
+        assert seat is not None  # noqa: S101  its certificate could not have come
+        folder = SeatFolder(self.home / str(seat.common_name))
+        if folder.path.exists():
+            _take_over(folder, pending)
+            shutil.rmtree(pending.path)
+        else:
+            pending.path.rename(folder.path)
+        _make_newest_live(folder)
+        return folder
+
+    def discard(self, folder: SeatFolder) -> None:
+        """Delete a seat, or an enrolment, with its keys; at one stroke for whoever looks."""
+        trash = self.home / f"{_TRASH}{folder.path.name}"
+        shutil.rmtree(trash, ignore_errors=True)
+        folder.path.rename(trash)
+        shutil.rmtree(trash)
+
+    def _settle(self) -> None:
+        """Finish what a killed process left: half-written files go, installed certificates get their place."""
+        for trash in self.home.glob(f"{_TRASH}*"):
+            shutil.rmtree(trash)
+        for folder in (*self.pending(), *self.seats()):
+            _sweep(folder)
+        for pending in self.pending():
+            if all(generation.complete for generation in pending.generations()):
+                self.promote(pending)
+        for folder in self.seats():
+            _make_newest_live(folder)
+
+
+def _is_common_name(text: str) -> bool:
+    try:
+        CommonName.parse(text)
+    except BadName:
+        return False
+    return True
+
+
+def _take_over(folder: SeatFolder, pending: SeatFolder) -> None:
+    """Give a seat the certificate and the account of a later enrolment.
+
+    The steps, each at one stroke, may be gone through again after a kill: the certificate moves first, and an
+    enrolment without one is known to be on its way here.
+    """
+    for generation in pending.generations():
+        generation.path.rename(next_path(folder))
+    save_key(folder.path / ACCOUNT_KEY, pending.account_key(), None, replace=True)
+    trusted = pending.trusted
+    if trusted is None:
+        (folder.path / TRUSTED).unlink(missing_ok=True)
+    else:
+        write_private(folder.path / TRUSTED, trusted.read_bytes(), replace=True)
+    folder.write(pending.record())
+
+
+def _make_newest_live(folder: SeatFolder) -> None:
+    complete = [generation for generation in folder.generations() if generation.complete]
+    if complete and folder.live() != complete[-1]:
+        make_live(folder, complete[-1])
+
+
+def _sweep(folder: SeatFolder) -> None:
+    """Delete the half-written files of a killed process, for they may hold keys."""
+    for path in (folder.path, *(generation.path for generation in folder.generations())):
+        for leftover in path.glob(".*"):
+            leftover.unlink()

@@ -1,0 +1,279 @@
+"""Carries requests to an ACME server: JSON over HTTPS, signed (RFC 8555 §6), and brings its answers or its problem.
+
+- Trust is explicit: the certificates of one file and nothing besides, or the system's store. No switch turns it off.
+- Nonces (§6.5): each answer's Replay-Nonce is kept for the next request; a badNonce is answered by one retry with the
+  nonce that came with it, and the kept ones, of the same age, are thrown away.
+- A lost connection and 429, 502, 503, 504 are waited for, as Retry-After says or with growing delays, and the request
+  is signed and sent again: every step of the protocol may be repeated (protocol.md, Enrolment). The wait is bounded.
+"""
+
+import asyncio
+import json
+import random
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from client.config import Patience, Settings, agent
+from client.errors import CALL_HELP_DESK, ClientError, TryLater
+from client.language import sentence
+from keys.algorithms import PrivateKey
+from protocol import jws
+from protocol.problems import Problem, ProblemType
+from protocol.resources import Directory
+from protocol.vocabulary import REPLAY_NONCE, RETRY_AFTER, MediaType
+
+MAX_ANSWER: Final = 1_048_576
+"""The most octets of an answer that are read."""
+
+TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=10)
+
+_PASSING = (429, 502, 503, 504)
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+Tell = Callable[..., None]
+"""Shows a sentence and its facts to whoever watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A server's answer that is no error."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> object:
+        """Return the body's JSON. Raises Problem (malformed) when it is none."""
+        return jws.strict_json(self.body)
+
+    @property
+    def location(self) -> str:
+        """Return the URL of what was made or found. Raises Problem when the server did not say it."""
+        location = self.headers.get("Location")
+        if location is None:
+            raise Problem(ProblemType.BLANK, "The server's answer has no Location (RFC 8555 §7.3, §7.4).")
+        return location
+
+    @property
+    def retry_after(self) -> float | None:
+        """Return the seconds that the server asks to wait (RFC 9110 §10.2.3), None when it does not."""
+        return _seconds(self.headers.get(RETRY_AFTER))
+
+
+class Deadline:
+    """One wait, as long as patience allows."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._ends = time.monotonic() + patience.give_up
+        self._delay = patience.first_delay
+
+    def next_delay(self, asked: float | None) -> float:
+        """Return the seconds to wait: what the server asked for, else a growing delay, spread so that PCs part."""
+        if asked is not None:
+            return asked
+        delay, self._delay = self._delay, min(self._delay * 2, self._patience.longest_delay)
+        return delay * random.uniform(0.8, 1.2)  # noqa: S311 (no secret)
+
+    async def wait(self, seconds: float, otherwise: ClientError) -> None:
+        """Wait. Raises `otherwise` at once when that would be longer than patience allows."""
+        if time.monotonic() + seconds > self._ends:
+            raise otherwise
+        await asyncio.sleep(seconds)
+
+
+class Transport:
+    """One conversation with one server; `connect` first, for all but plain GETs."""
+
+    def __init__(self, session: aiohttp.ClientSession, patience: Patience, tell: Tell) -> None:
+        self.patience: Final = patience
+        self.directory: Directory
+        self._session = session
+        self._tell = tell
+        self._nonces: list[str] = []
+
+    async def connect(self, directory_url: str) -> None:
+        """Fetch the directory (§7.1.1)."""
+        self.directory = Directory.parse((await self.get(directory_url)).json())
+
+    async def get(self, url: str) -> Answer:
+        """Fetch JSON without a signature. Raises Problem for an error of the server, TryLater when it stays away."""
+
+        async def send() -> Answer:
+            return await self._once("GET", url, headers={"Accept": MediaType.JSON})
+
+        return await self._repeated(send)
+
+    async def post(
+        self, url: str, key: PrivateKey, payload: Mapping[str, object] | None, account: str | None
+    ) -> Answer:
+        """Send a payload, or None for a POST-as-GET (§6.3), signed under the account's URL or, without, the key itself.
+
+        Raises Problem for an error of the server, TryLater when it stays away.
+        """
+        signer = {"jwk": jws.jwk(key.public_key())} if account is None else {"kid": account}
+        octets = b"" if payload is None else json.dumps(payload, separators=(",", ":")).encode("ascii")
+
+        async def send() -> Answer:
+            protected = {**signer, "nonce": await self._nonce(), "url": url}
+            headers = {"Content-Type": MediaType.JOSE, "Accept": f"{MediaType.JSON}, {MediaType.PEM_CHAIN}"}
+            return await self._once("POST", url, headers=headers, body=jws.sign(key, octets, protected))
+
+        try:
+            return await self._repeated(send)
+        except Problem as problem:
+            if problem.type is not ProblemType.BAD_NONCE:
+                raise
+            del self._nonces[:-1]
+            return await self._repeated(send)
+
+    async def _nonce(self) -> str:
+        if not self._nonces:
+            await self._once("HEAD", self.directory.new_nonce, headers={})
+        if not self._nonces:
+            raise Problem(ProblemType.BLANK, "The server gives no nonce (RFC 8555 §7.2).")
+        return self._nonces.pop()
+
+    async def _repeated(self, send: Callable[[], Awaitable[Answer]]) -> Answer:
+        deadline = Deadline(self.patience)
+        while True:
+            try:
+                return await send()
+            except aiohttp.ClientConnectorCertificateError as error:
+                raise _untrusted(error) from error
+            except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
+                later, asked = _unreachable(error), None
+            except aiohttp.ClientError as error:
+                raise Problem(ProblemType.BLANK, f"The server does not speak HTTP as it should: {error}") from error
+            except _Passing as passing:
+                later, asked = passing.later, passing.seconds
+            seconds = deadline.next_delay(asked)
+            self._tell(sentence("{reason} Trying again in {seconds:.0f} s."), reason=str(later), seconds=seconds)
+            await deadline.wait(seconds, later)
+
+    async def _once(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+        if urlsplit(url).scheme != "https":
+            raise ClientError("insecureUrl", sentence("The address does not begin with https://."), CALL_HELP_DESK)
+        request = self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
+        async with request as response:
+            answer = Answer(response.status, response.headers, await _body(response))
+        if nonce := answer.headers.get(REPLAY_NONCE):
+            self._nonces.append(nonce)
+        if answer.status < 300:
+            return answer
+        problem = Problem.parse(_document(answer.body), answer.status)
+        if answer.status in _PASSING:
+            raise _Passing(problem, answer.retry_after)
+        raise problem
+
+
+class _Passing(Exception):
+    """The server is busy, and says for how long or not."""
+
+    def __init__(self, problem: Problem, seconds: float | None) -> None:
+        super().__init__(problem.detail)
+        self.seconds = seconds
+        self.later = TryLater(
+            "rateLimited" if problem.status == HTTPStatus.TOO_MANY_REQUESTS else "busy",
+            sentence("The server is busy ({status}): {detail}"),
+            sentence("Try again later; nothing is lost."),
+            facts={"status": problem.status, "detail": problem.detail},
+        )
+
+
+@asynccontextmanager
+async def open_transport(settings: Settings, ca_file: Path | None, server: str, tell: Tell) -> AsyncIterator[Transport]:
+    """Open a conversation with the server of a URL, trusting `ca_file` alone or, without, the system's store.
+
+    A proxy that the environment names is used, but not to reach this PC itself.
+    """
+    headers = {"User-Agent": agent(), "Accept-Language": settings.language}
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=trust(ca_file)),
+        headers=headers,
+        timeout=TIMEOUT,
+        trust_env=urlsplit(server).hostname not in _LOOPBACK,
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as session:
+        yield Transport(session, settings.patience, tell)
+
+
+def trust(ca_file: Path | None) -> ssl.SSLContext:
+    """Return who is believed to be the server: the certificates in `ca_file` and no others, or the system's.
+
+    With a file, neither the system's store nor SSL_CERT_FILE is looked at. Raises ClientError for an unusable file.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ClientError(
+            "badCaFile",
+            sentence("{path} cannot be read as certificates in PEM."),
+            facts={"path": ca_file},
+            fields={"--ca-file": "PEM"},
+        ) from error
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_ANSWER:
+            raise Problem(ProblemType.BLANK, f"The server's answer is longer than {MAX_ANSWER} octets.")
+    return bytes(body)
+
+
+def _document(body: bytes) -> object:
+    try:
+        return jws.strict_json(body)
+    except Problem:
+        return None
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def _unreachable(error: Exception) -> TryLater:
+    return TryLater(
+        "unreachable",
+        sentence("The server cannot be reached ({reason})."),
+        sentence("Check the network and try again; nothing is lost."),
+        facts={"reason": str(error) or type(error).__name__},
+    )
+
+
+def _untrusted(error: aiohttp.ClientConnectorCertificateError) -> ClientError:
+    return ClientError(
+        "untrustedServer",
+        sentence("The server {host} cannot prove who it is: {reason}"),
+        sentence(
+            "Nothing was sent. Check the address; if the operator gave you a file of certificates, name it with "
+            "--ca-file. There is no way to go on without."
+        ),
+        facts={"host": error.host, "reason": _verify_message(error)},
+    )
+
+
+def _verify_message(error: aiohttp.ClientConnectorCertificateError) -> str:
+    cause = error.certificate_error
+    return cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else str(cause)
