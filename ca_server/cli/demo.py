@@ -23,6 +23,7 @@ import click
 
 from ca_server.cli.options import common
 from ca_server.cli.output import FAILURE, Stop
+from keys.keystore import write_private
 
 _OFFICERS = ("佐藤 花子", "鈴木 一郎")
 _INSTITUTION = "F123456"
@@ -203,12 +204,14 @@ def _certbot(stage: _Stage, invitation: _Invitation, root: str) -> Path:
     )  # fmt: skip
     halves = json.loads(answer)
     folder = stage.folder / "pc-2"
+    folder.mkdir()
+    flags = folder / "certbot.ini"  # a file, for what stands on a command line can be read by everybody
+    write_private(flags, f"eab-kid = {halves['kid']}\neab-hmac-key = {halves['hmac_key']}\n".encode())
     stage.run(
         "certbot", "certonly", "--non-interactive", "--agree-tos", "--register-unsafely-without-email",
-        "--server", f"https://localhost:{stage.public}/directory", "--config-dir", str(folder / "c"),
-        "--work-dir", str(folder / "w"), "--logs-dir", str(folder / "l"), "--standalone",
-        "--eab-kid", halves["kid"], "--eab-hmac-key", halves["hmac_key"], "--domain", invitation.cn.lower(),
-        show=4,
+        "--config", str(flags), "--server", f"https://localhost:{stage.public}/directory",
+        "--config-dir", str(folder / "c"), "--work-dir", str(folder / "w"), "--logs-dir", str(folder / "l"),
+        "--standalone", "--domain", invitation.cn.lower(), show=4,
     )  # fmt: skip
     return folder / "c" / "live" / invitation.cn.lower()
 

@@ -11,7 +11,6 @@ from ca_server.errors import NotFound
 from ca_server.store import audit, tables
 from ca_server.store.database import Connection
 from ca_server.store.statement import Statement
-from ca_server.store.tables import one_of
 from protocol.names import CommonName, InstitutionCode
 
 _a = tables.application.c
@@ -74,7 +73,7 @@ _UPDATE_ITEM = Statement(
 _OPEN_FOR_CN = Statement(
     select(_a.number)
     .join_from(tables.application_item, tables.application, _i.application == _a.number)
-    .where(_i.cn == bindparam("cn"), one_of(_a.status, _OPEN))
+    .where(_i.cn == bindparam("cn"), _a.status.in_(_OPEN))
     .limit(1)
 )
 _ASKED_FOR = Statement(
@@ -83,7 +82,7 @@ _ASKED_FOR = Statement(
     .join(tables.application, _i.application == _a.number)
     .where(
         _a.institution == bindparam("code"),
-        one_of(_a.status, _OPEN),
+        _a.status.in_(_OPEN),
         _i.issuance.is_not(None),
         _i.issuance != Half.DONE,
     )

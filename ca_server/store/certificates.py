@@ -9,7 +9,6 @@ from ca_server.domain.certificates import Certificate, CertificateStatus
 from ca_server.store import audit, tables
 from ca_server.store.database import Connection
 from ca_server.store.statement import Statement
-from ca_server.store.tables import one_of
 from protocol.names import CommonName
 
 _c = tables.certificate.c
@@ -21,7 +20,7 @@ _INSERT = Statement(insert(tables.certificate))
 _BY_SERIAL = Statement(_CERTIFICATES.where(_c.serial == bindparam("number")))
 _OF_SEAT = Statement(_CERTIFICATES.where(_c.cn == bindparam("seat")).order_by(_c.not_before, _c.serial))
 _NEWEST = Statement(
-    _CERTIFICATES.where(_c.cn == bindparam("seat"), one_of(_c.status, _SIGNED), _c.successor.is_(None))
+    _CERTIFICATES.where(_c.cn == bindparam("seat"), _c.status.in_(_SIGNED), _c.successor.is_(None))
     .order_by(_c.not_after.desc())
     .limit(1)
 )
@@ -87,7 +86,7 @@ _UNENDED_OF_SEAT = Statement(
     _CERTIFICATES.where(
         _c.cn == bindparam("seat"),
         _c.not_after > bindparam("now"),
-        one_of(_c.status, (*_SIGNED, CertificateStatus.PLANNED)),
+        _c.status.in_((*_SIGNED, CertificateStatus.PLANNED)),
     )
 )
 _STATE = Statement(

@@ -12,7 +12,6 @@ from ca_server.domain.credentials import Credential, CredentialKind, CredentialS
 from ca_server.store import audit, tables
 from ca_server.store.database import Connection
 from ca_server.store.statement import Statement
-from ca_server.store.tables import one_of
 from keys.sealing import Sealer
 from protocol.names import CommonName
 
@@ -40,7 +39,7 @@ _BY_KID = Statement(
     .where(_c.kid_sha256 == bindparam("sha256"))
 )
 _BY_ID = Statement(select(*_COLUMNS).where(_c.id == bindparam("credential")))
-_LIVE_OF_SEAT = Statement(select(*_COLUMNS).where(_c.cn == bindparam("seat"), one_of(_c.status, _LIVE)))
+_LIVE_OF_SEAT = Statement(select(*_COLUMNS).where(_c.cn == bindparam("seat"), _c.status.in_(_LIVE)))
 _BIND = Statement(
     update(tables.credential)
     .where(_c.id == bindparam("credential"), _c.status == CredentialStatus.OPEN, _c.claimed_by.is_(None))
@@ -57,18 +56,16 @@ _CLAIM = Statement(
     .values(claimed_by=bindparam("serial"))
 )
 _RELEASE = Statement(
-    update(tables.credential)
-    .where(_c.claimed_by == bindparam("serial"), one_of(_c.status, _LIVE))
-    .values(claimed_by=None)
+    update(tables.credential).where(_c.claimed_by == bindparam("serial"), _c.status.in_(_LIVE)).values(claimed_by=None)
 )
 _USE = Statement(
     update(tables.credential)
-    .where(_c.id == bindparam("credential"), one_of(_c.status, _LIVE))
+    .where(_c.id == bindparam("credential"), _c.status.in_(_LIVE))
     .values(status=CredentialStatus.USED, **_ERASED)
 )
 _REPLACE = Statement(
     update(tables.credential)
-    .where(_c.cn == bindparam("seat"), one_of(_c.status, _LIVE))
+    .where(_c.cn == bindparam("seat"), _c.status.in_(_LIVE))
     .values(status=CredentialStatus.REPLACED, claimed_by=None, **_ERASED)
 )
 _COUNT_FAILURE = Statement(

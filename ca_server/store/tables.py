@@ -5,11 +5,8 @@ random base32 texts made by whoever calls the operation. What is secret is seale
 folder brings an older file up to these; a test compares the two.
 """
 
-from collections.abc import Iterable
-
 from sqlalchemy import (
     Column,
-    ColumnElement,
     ForeignKey,
     Index,
     Integer,
@@ -18,17 +15,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    or_,
     text,
 )
 
 metadata = MetaData()
-
-
-def one_of(column: Column[str], words: Iterable[str]) -> ColumnElement[bool]:
-    """Return the condition that `column` is one of `words`; SQLAlchemy's IN is only rendered at execution."""
-    return or_(*(column == word for word in words))
-
 
 institution = Table(
     "institution",
