@@ -1,4 +1,4 @@
-"""Publishing CRLs (RFC 5280 §5): intent, commit, act, record.
+"""Publishing what was revoked: CRLs (RFC 5280 §5), by intent, commit, act, record, and the status that OCSP tells.
 
 The number is taken before the list is signed, above every one recorded and above the published file's, so that no
 number is ever used for two lists, not even after a restore. The file is written beside, synced and renamed. Only then
@@ -15,12 +15,13 @@ from pathlib import Path
 from cryptography import x509
 
 from ca_server import store
-from ca_server.authority import crl
+from ca_server.authority import crl, ocsp
 from ca_server.authority.signer import Signer
 from ca_server.clock import HOUR
 from ca_server.domain.certificates import CertificateStatus
 from ca_server.store import audit, certificates, institutions, outbox, revocations
 from protocol.names import CommonName
+from protocol.vocabulary import RevocationReason
 
 _EVERY = HOUR
 
@@ -44,6 +45,16 @@ class Draft:
     this_update: int
     next_update: int
     decisions: tuple[str, ...]
+
+
+def told(connection: store.Connection, issuer: str, serial: str) -> ocsp.OcspStatus:
+    """Return what OCSP tells of a serial: planned or never issued is unknown, never good."""
+    row = certificates.state(connection, issuer, serial)
+    if row is None or row[0] == CertificateStatus.PLANNED:
+        return ocsp.UNKNOWN
+    if row[0] == CertificateStatus.ISSUED:
+        return ocsp.GOOD
+    return ocsp.revoked(row[1] or 0, RevocationReason(row[2] or 0))
 
 
 def is_due(connection: store.Connection, issuer: str, now: int) -> bool:

@@ -20,9 +20,7 @@ from ca_server import store
 from ca_server.authority import ocsp
 from ca_server.authority.signer import Signer
 from ca_server.clock import Clock
-from ca_server.domain.certificates import CertificateStatus
-from ca_server.store import certificates
-from protocol.vocabulary import RevocationReason
+from ca_server.operations.publication import told
 
 log = logging.getLogger("warifu.trouble")
 
@@ -30,6 +28,7 @@ _OCSP_RESPONSE = "application/ocsp-response"
 _CRL = "application/pkix-crl"
 _CERTIFICATE = "application/pkix-cert"
 _MOST_OCTETS = 8 * 1024
+_LONGEST_NAME = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Responder:
             return _plain(ocsp.error(ocsp.ErrorCode.UNAUTHORIZED))
         now = self.clock.now()
         try:
-            status = self._status(f"{query.serial:x}")
+            status = self.database.look(told, self.issuer, f"{query.serial:x}")
             signer = self.signer()
             life = min(self.answer_seconds, int(signer.certificate.not_valid_after_utc.timestamp()) - now)
             der = ocsp.answer(query, status, signer, now, now + life)
@@ -86,15 +85,6 @@ class Responder:
             return _plain(der)
         return _cached(der, now, life)
 
-    def _status(self, serial: str) -> ocsp.OcspStatus:
-        """Return what is told of a serial: planned or never issued is unknown, never good."""
-        row = self.database.look(certificates.state, self.issuer, serial)
-        if row is None or row[0] == CertificateStatus.PLANNED:
-            return ocsp.UNKNOWN
-        if row[0] == CertificateStatus.ISSUED:
-            return ocsp.GOOD
-        return ocsp.revoked(row[1] or 0, RevocationReason(row[2] or 0))
-
     async def crl(self, request: web.Request) -> web.Response:
         """Send a published CRL."""
         return await self._file(request.match_info["name"] + ".crl", _CRL, 300)
@@ -104,7 +94,8 @@ class Responder:
         return await self._file(request.match_info["name"] + ".cer", _CERTIFICATE, 86400)
 
     async def _file(self, name: str, media_type: str, max_age: int) -> web.Response:
-        if not name.replace("-", "").replace(".", "").isalnum() or name.startswith("."):
+        plain = name.replace("-", "").replace(".", "")
+        if not plain.isalnum() or name.startswith(".") or len(name) > _LONGEST_NAME:
             raise web.HTTPNotFound
         try:
             content = await asyncio.to_thread((self.folder / name).read_bytes)

@@ -1,0 +1,58 @@
+"""`warifu-ca reconcile`: the books that must balance. Reads only, beside a running service or without one."""
+
+import dataclasses
+
+import click
+
+from ca_server import keyring
+from ca_server.cli.options import common, open_records, settings
+from ca_server.cli.output import PERSON, Stop, answer
+from ca_server.clock import MINUTE, SystemClock
+from ca_server.config import Config
+from ca_server.operations.books.clear_text import Places
+from ca_server.operations.reconcile import Balance, Premises, balance
+
+
+@click.command()
+@common
+def reconcile() -> None:
+    """Balance the books: what the records say, what was signed, published and mailed.
+
+    Exit code 0 when they balance, 5 and a list of what does not. The CA's key is not opened.
+    """
+    config = settings().config()
+    found = open_records(config).read(balance, _premises(config), SystemClock())
+    whole = {
+        "balanced": found.balanced,
+        "books": [dataclasses.asdict(book) for book in found.books],
+        "warnings": list(found.warnings),
+    }
+    answer(whole, _words(found))
+    if not found.balanced:
+        raise Stop(PERSON)
+
+
+def _words(found: Balance) -> list[str]:
+    wrong = sum(len(book.findings) for book in found.books)
+    words = ["The books balance." if found.balanced else f"The books do not balance: {wrong} findings."]
+    for book in found.books:
+        words.append(f"  {book.name:<14}{book.checked:>8} checked")
+        words += [f"    {finding}" for finding in book.findings]
+    return words + [f"WARNING: {warning}" for warning in found.warnings]
+
+
+def _premises(config: Config) -> Premises:
+    authority, server = config.authority, config.server
+    return Premises(
+        issuer=authority.issuer,
+        issuing=keyring.load_certificate(authority.issuing_certificate),
+        root=keyring.load_certificate(authority.root_certificate),
+        ocsp_signer=lambda: keyring.load_signer(
+            authority.ocsp_certificate, authority.ocsp_key, authority.ocsp_passphrase_file
+        ),
+        ocsp_answer_seconds=authority.ocsp_answer_minutes * MINUTE,
+        sealer=keyring.load_sealer(config),
+        public_folder=server.public_folder,
+        places=Places(server.database, config.mail.maildir if config.mail.transport == "maildir" else None),
+        four_eyes=config.applications.two_officers,
+    )

@@ -1,0 +1,107 @@
+"""Applications: two registered officers behind every approval, of exactly what was filed."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from ca_server import store
+from ca_server.domain.applications import Half, Item, Status, status_of_items
+from ca_server.domain.officers import Role
+from ca_server.errors import Refusal
+from ca_server.operations.books.book import Book, book
+from ca_server.store import applications as records
+from ca_server.store.ledger import ApplicationRow, ItemRow, Ledger, OfficerRow
+
+_DECIDED = (Status.APPROVED, Status.WAITING, Status.DONE)
+
+
+def applications(connection: store.Connection, ledger: Ledger, *, four_eyes: bool) -> Book:
+    """Balance every application with its officers, its content and its halves.
+
+    - whoever filed, examined or approved it was registered as a registration officer then
+    - an approved one was examined and approved, by two people when two are configured, and the filer did not approve
+    - it says what was filed, to the byte: an approval is bound to that
+    - it stands where its halves say
+    """
+    return book("applications", len(ledger.applications), _applications(connection, ledger, four_eyes))
+
+
+def _applications(connection: store.Connection, ledger: Ledger, four_eyes: bool) -> Iterator[str]:
+    officers = {officer.id: officer for officer in ledger.officers}
+    items = defaultdict(list)
+    for item in ledger.items:
+        items[item.application].append(item)
+    for row in ledger.applications:
+        name = f"Application {row.number}"
+        yield from _acts(row, name, officers)
+        yield from _eyes(row, name, four_eyes)
+        yield from _content(connection, row, name)
+        if row.status in _DECIDED and row.status != _status_of(items[row.number]):
+            yield f"{name} is {row.status}, but its halves say {_status_of(items[row.number])}."
+
+
+def _acts(row: ApplicationRow, name: str, officers: dict[str, OfficerRow]) -> Iterator[str]:
+    before = 0
+    for act, who, when in (
+        ("filed", row.filed_by, row.filed_at),
+        ("examined", row.examined_by, row.examined_at),
+        ("approved", row.approved_by, row.approved_at),
+    ):
+        if (who is None) != (when is None):
+            yield f"{name} was {act} by {who} at {when}: one of both is missing."
+        if who is None or when is None:
+            continue
+        officer = officers.get(who)
+        if officer is None:
+            yield f"{name} was {act} by {who}, who is no registered officer."
+        elif officer.role != Role.REGISTRATION:
+            yield f"{name} was {act} by {officer.name}, whose role is {officer.role}."
+        elif not officer.added_at <= when <= (officer.disabled_at or when):
+            yield f"{name} was {act} by {officer.name} outside that officer's time."
+        if when < before:
+            yield f"{name} was {act} before the step that comes first."
+        before = when
+
+
+def _eyes(row: ApplicationRow, name: str, four_eyes: bool) -> Iterator[str]:
+    if row.status not in list(Status):
+        yield f"{name} has the status {row.status!r}, which there is none of."
+    if row.status in _DECIDED and (row.examined_by is None or row.approved_by is None):
+        yield f"{name} is {row.status}, but nobody examined or nobody approved it."
+    if row.status == Status.RECEIVED and (row.examined_by or row.approved_by):
+        yield f"{name} is only received, but names who examined or approved it."
+    if four_eyes and row.approved_by is not None and row.approved_by in (row.examined_by, row.filed_by):
+        yield f"{name} was approved by the officer who filed or examined it; two officers are required."
+
+
+def _content(connection: store.Connection, row: ApplicationRow, name: str) -> Iterator[str]:
+    try:
+        filed = records.get(connection, row.number)
+    except (ValueError, Refusal) as error:
+        yield f"{name} cannot be read: {error}"
+        return
+    if filed.application.content_sha256 != filed.content_sha256:
+        yield f"{name} no longer says what was filed."
+
+
+def _status_of(rows: list[ItemRow]) -> Status | None:
+    try:
+        return status_of_items(
+            tuple(
+                Item(
+                    revocation=None if row.revocation is None else Half(row.revocation),
+                    issuance=None if row.issuance is None else Half(row.issuance),
+                )
+                for row in rows
+            )
+        )
+    except ValueError:
+        return None
+
+
+def failed_halves(ledger: Ledger) -> list[str]:
+    """Return a sentence for each half that could not be carried out: it is tried again, and a person should look."""
+    return [
+        f"Item {row.position} of application {row.application} could not be carried out yet: {row.failure}"
+        for row in ledger.items
+        if Half.FAILED in (row.revocation, row.issuance)
+    ]

@@ -1,0 +1,95 @@
+"""Mails: every decision that is told to an administrator has its row in the outbox, and no mail is dead."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ca_server.clock import DAY
+from ca_server.domain.applications import Status
+from ca_server.domain.certificates import CertificateStatus
+from ca_server.domain.credentials import CredentialKind
+from ca_server.operations.books.book import Book, book
+from ca_server.operations.books.credentials import LIVE
+from ca_server.store.ledger import CertificateRow, Ledger, MailRow
+from ca_server.store.outbox import MailStatus
+
+_WORDS = {CredentialKind.ENROL: "enrolment", CredentialKind.RENEW: "renewal"}
+
+
+def mails(ledger: Ledger) -> Book:
+    """Balance decisions with mails.
+
+    - a credential has its URL mail and its password mail; a certificate its *fetched*, a published revocation its
+      *revoked* (one that only gave a plan up has none), a returned application its *returned*, once each
+    - a mail names a thing that there is
+    - none is dead, unless its credential ended since; none is void whose credential lives
+    """
+    return book("mails", len(ledger.mails), _mails(ledger))
+
+
+def _mails(ledger: Ledger) -> Iterator[str]:
+    rows = Counter((mail.kind, _about(mail)) for mail in ledger.mails)
+    for credential in ledger.credentials:
+        for half in ("url", "password"):
+            kind = f"{_WORDS.get(CredentialKind(credential.kind))}-{half}"
+            if not rows[kind, credential.id]:
+                yield f"The credential {credential.id} of {credential.cn} has no {kind} mail."
+    for name, kind, key in _told(ledger):
+        if rows[kind, key] != 1:
+            yield f"{name} has {rows[kind, key] or 'no'} {kind} mail{'s' if rows[kind, key] else ''}."
+    yield from _each(ledger)
+
+
+def _about(mail: MailRow) -> str | None:
+    """Return the id of what a mail is about; an application's only when it names nothing closer."""
+    closest = mail.credential_id or mail.serial or mail.revocation_id
+    return closest if closest or mail.application is None else str(mail.application)
+
+
+def _told(ledger: Ledger) -> Iterator[tuple[str, str, str]]:
+    """Yield name, kind and id of everything that is told once."""
+    for certificate in ledger.certificates:
+        if was_issued(certificate):
+            yield f"The certificate {certificate.serial} of {certificate.cn}", "fetched", certificate.serial
+    aborted = {row.serial for row in ledger.certificates if row.status == CertificateStatus.ABORTED}
+    for revocation in ledger.revocations:
+        if revocation.published_at is not None and aborted.isdisjoint(revocation.serials.split()):
+            yield f"The published revocation {revocation.id} of {revocation.cn}", "revoked", revocation.id
+    for application in ledger.applications:
+        if application.status == Status.RETURNED:
+            yield f"The returned application {application.number}", "returned", str(application.number)
+
+
+def was_issued(row: CertificateRow) -> bool:
+    """Tell whether a certificate was good when it was stored: one revoked while it was signed is stored in silence.
+
+    A revocation in the very second of the storing may have come first, so nothing is expected of that one.
+    """
+    if row.der is None or row.issued_at is None:
+        return False
+    return row.status != CertificateStatus.REVOKED or (row.revoked_at or 0) > row.issued_at
+
+
+def _each(ledger: Ledger) -> Iterator[str]:
+    known = {row.id for row in ledger.credentials} | {row.serial for row in ledger.certificates}
+    known |= {row.id for row in ledger.revocations} | {str(row.number) for row in ledger.applications}
+    live = {row.id for row in ledger.credentials if row.status in LIVE}
+    ended = {row.id for row in ledger.credentials} - live
+    for mail in ledger.mails:
+        name = f"The {mail.kind} mail {mail.id} of {mail.cn or f'application {mail.application}'}"
+        if _about(mail) not in known:
+            yield f"{name} is about {_about(mail)}, which is not there."
+        if mail.status not in list(MailStatus):
+            yield f"{name} has the status {mail.status!r}, which there is none of."
+        if mail.status == MailStatus.DEAD and mail.credential_id not in ended:
+            yield f"{name} is dead: {mail.failure}"
+        if mail.status == MailStatus.VOID and mail.credential_id in live:
+            yield f"{name} was given up as void, but its credential lives."
+
+
+def late_mails(ledger: Ledger, now: int) -> list[str]:
+    """Return a sentence for each mail that has been waiting for more than a day: it is tried again and again."""
+    return [
+        f"The {mail.kind} mail {mail.id} has been waiting for more than a day: {mail.failure}"
+        for mail in ledger.mails
+        if mail.status == MailStatus.PENDING and now - mail.created_at > DAY
+    ]
