@@ -280,8 +280,6 @@ def _contradictions(config: Config) -> list[str]:
         faults.append("mail.transport: must be maildir or smtp")
     if not config.server.secret_files:
         faults.append("server.secret_files: must name at least one file")
-    if config.renewal.order_days >= config.profile.validity_days + config.renewal.grace_days:
-        faults.append("renewal.order_days: must be below profile.validity_days")
     for proxy in config.server.trusted_proxies:
         try:
             ipaddress.ip_address(proxy)

@@ -1,11 +1,11 @@
 """The clockwork of a running server: it looks at the clock and calls operations, and decides nothing itself.
 
-Every quarter of a second: what other processes changed, plans without a server, applications that are due, mails that
-are due. A revocation brings the CRL forward; each hour makes one anyway. A task that fails is logged and tried again
-at its next turn; it never stops the others.
+A quarter of a second is its tick: what anybody wrote is seen then, and the eager tasks look whether it concerns them. A
+task that fails is logged and tried again at its next turn; it never stops the others.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Awaitable, Callable
@@ -26,38 +26,46 @@ class Task:
     every: int
     eager: bool = True
     last: int = 0
+    wanted: bool = False
 
 
 class Schedule:
-    """Runs the tasks of one server, one after the other, until it is stopped."""
+    """Runs the tasks of one server until it is stopped; a slow one, say a mail server that stalls, delays no other."""
 
     def __init__(self, clock: Clock, changed: Callable[[], bool], tasks: list[Task]) -> None:
         self._clock = clock
         self._changed = changed
         self._tasks = tasks
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Run until `stop`."""
+        """Run until `stop`, then let what runs come to its end."""
         while not self._stopping.is_set():
-            changed = self._changed()
-            for task in self._tasks:
-                await self._turn(task, forced=changed and task.eager)
-            try:
+            self._begin(changed=self._changed())
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _TICK_SECONDS)
-            except TimeoutError:
-                continue
+        await asyncio.gather(*self._running.values())
 
     def stop(self) -> None:
-        """End after the task that runs now."""
+        """Begin nothing more."""
         self._stopping.set()
 
-    async def _turn(self, task: Task, *, forced: bool) -> None:
+    def _begin(self, *, changed: bool) -> None:
+        """Begin every task whose turn has come; one that still runs is asked again at the next tick."""
         now = self._clock.now()
-        if not forced and task.last <= now < task.last + task.every:
-            return
-        task.last = now
+        for task in self._tasks:
+            task.wanted |= changed and task.eager
+            in_time = task.last <= now < task.last + task.every
+            if task.name in self._running or (in_time and not task.wanted):
+                continue
+            task.last, task.wanted = now, False
+            self._running[task.name] = asyncio.create_task(self._turn(task, now), name=task.name)
+
+    async def _turn(self, task: Task, now: int) -> None:
         try:
             await task.run(now)
         except Exception:
             log.exception("the task %s failed and will be tried again", task.name)
+        finally:
+            del self._running[task.name]

@@ -12,7 +12,7 @@ import os
 import secrets
 import ssl
 import time
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
 from pathlib import Path
 from typing import Protocol
 
@@ -46,7 +46,7 @@ class Rejected:
 class Mailer(Protocol):
     """Takes a mail away."""
 
-    async def deliver(self, mail: EmailMessage) -> Accepted | Deferred | Rejected:
+    async def deliver(self, mail: Message) -> Accepted | Deferred | Rejected:
         """Try once and tell what became of it."""
 
 
@@ -66,7 +66,7 @@ class MaildirMailer:
 
     folder: Path
 
-    async def deliver(self, mail: EmailMessage) -> Accepted | Deferred | Rejected:
+    async def deliver(self, mail: Message) -> Accepted | Deferred | Rejected:
         """Store the mail; a full disk defers it."""
         try:
             await asyncio.to_thread(self._store, bytes(mail))
@@ -108,7 +108,7 @@ class SmtpMailer:
     password: str | None = None
     ca_file: Path | None = None
 
-    async def deliver(self, mail: EmailMessage) -> Accepted | Deferred | Rejected:
+    async def deliver(self, mail: Message) -> Accepted | Deferred | Rejected:
         """Try once; whatever is not a clear no is worth another try."""
         try:
             await aiosmtplib.send(

@@ -5,6 +5,7 @@ Message-ID, never a mail. The body is made here from the records and exists nowh
 meanwhile is void.
 """
 
+import asyncio
 import dataclasses
 import json
 import logging
@@ -22,7 +23,7 @@ from protocol.vocabulary import RevocationReason
 
 log = logging.getLogger(__name__)
 
-_A_TURN = 20
+_AT_ONCE = 16
 _URLS = (NoticeKind.ENROLMENT_URL, NoticeKind.RENEWAL_URL)
 _PASSWORDS = (NoticeKind.ENROLMENT_PASSWORD, NoticeKind.RENEWAL_PASSWORD)
 _REASONS = {
@@ -54,11 +55,22 @@ class PostOffice:
 
 
 async def deliver(database: store.Database, office: PostOffice, now: int) -> int:
-    """Deliver what is due, a few mails a turn, and return how many were tried."""
-    mails = await database.lookup(outbox.due, now, _A_TURN)
-    for mail in mails:
-        await _deliver_one(database, office, mail, now)
-    return len(mails)
+    """Deliver what is due, a few mails at once, until none is left, and return how many were tried.
+
+    A mail that cannot even be made is an alarm; its next try is set, as for any other.
+    """
+    tried = 0
+    while mails := await database.lookup(outbox.due, now, _AT_ONCE):
+        outcomes = await asyncio.gather(
+            *(_deliver_one(database, office, mail, now) for mail in mails), return_exceptions=True
+        )
+        tried += len(mails)
+        troubles = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        for trouble in troubles:
+            log.error("ALARM: a mail could not be delivered", exc_info=trouble)
+        if troubles:  # perhaps the records cannot be written, and the same mails would be due again
+            break
+    return tried
 
 
 async def _deliver_one(database: store.Database, office: PostOffice, mail: Mail, now: int) -> None:
