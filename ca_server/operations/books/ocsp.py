@@ -116,7 +116,7 @@ class _Inquiry:
             yield f"{name} is {row.status}, but OCSP says {response.certificate_status.name.lower()}."
         elif row.status in (CertificateStatus.REVOKED, CertificateStatus.ABORTED):
             moment, reason = response.revocation_time_utc, response.revocation_reason
-            said = (moment and der.seconds(moment), reason.name if reason else RevocationReason.unspecified.name)
+            said = (moment and der.seconds(moment), reason.value if reason else RevocationReason.unspecified.name)
             recorded = (row.revoked_at, RevocationReason(row.reason or 0).name)
             if said != recorded:
                 yield f"{name} was revoked at {recorded}, but OCSP says {said}."
