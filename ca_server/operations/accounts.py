@@ -10,8 +10,16 @@ from collections.abc import Callable
 from ca_server import store
 from ca_server.domain.credentials import wrong_password
 from ca_server.domain.seats import SeatStatus
-from ca_server.errors import AccountUnknown, CredentialRefused, CredentialUnknown, KeyInUse, NotAllowed, TryLater
-from ca_server.store import accounts, credentials
+from ca_server.errors import (
+    AccountUnknown,
+    CredentialRefused,
+    CredentialUnknown,
+    Invalid,
+    KeyInUse,
+    NotAllowed,
+    TryLater,
+)
+from ca_server.store import accounts, certificates, credentials
 from ca_server.store.accounts import AccountRow, NewAccountRow
 from keys.sealing import Sealer
 from protocol.vocabulary import AccountStatus
@@ -21,13 +29,17 @@ _SECONDS_OF_A_PLAN = 3
 
 @dataclasses.dataclass(frozen=True)
 class Binding:
-    """What newAccount brings, parsed: the new account's id and key, the kid, the check of its MAC, the PC."""
+    """What newAccount brings, parsed: the new account's id and key, the kid, the check of its MAC, the PC.
+
+    `names_key` tells whether what the MAC covers is the account's key.
+    """
 
     account_id: str
     thumbprint: str
     jwk: str
     kid: str
     mac_is_right: Callable[[str, str], bool]
+    names_key: bool
     contact: str
     binding: bytes
     device: str
@@ -60,8 +72,8 @@ def bind(
 ) -> Bound | CredentialRefused:
     """Bind a new account key to the seat of a credential, or return the account that the key has already.
 
-    The checks in the order of protocol.md: kid, state, MAC; only a wrong MAC counts, and the `limit`th locks. A seat
-    that is suspended binds nothing; a plan under way makes a takeover wait. A takeover revokes the former account.
+    The checks in the order of protocol.md: kid, state, MAC, key; only a wrong MAC counts, and the `limit`th locks. A
+    seat that is suspended binds nothing; a plan under way makes a takeover wait. A takeover revokes the former account.
     """
     account = accounts.by_thumbprint(connection, request.thumbprint)
     if account is not None:
@@ -73,11 +85,13 @@ def bind(
     credential.require_open(now)
     if not request.mac_is_right(*found.halves.opened(sealer, credential.id)):
         return wrong_password(credentials.count_failure(connection, credential, limit, now), limit)
+    if not request.names_key:
+        raise Invalid({"externalAccountBinding": "Its payload must be the account's public key."})
     if found.seat_status not in (SeatStatus.APPROVED, SeatStatus.ACTIVE):
         raise NotAllowed(f"{credential.cn} is {found.seat_status}; the help desk can say why.")
-    if credential.claimed_by is not None:
-        raise TryLater(_SECONDS_OF_A_PLAN, "A certificate is being issued on this URL; try again in a moment.")
     if credential.account_id is not None:
+        if certificates.plan_stands(connection, credential.account_id):
+            raise TryLater(_SECONDS_OF_A_PLAN, "A certificate is being issued on this URL; try again in a moment.")
         actor = f"credential:{credential.id}"
         accounts.end(connection, credential.account_id, AccountStatus.REVOKED, now, actor)
     accounts.add(connection, _recorded(request, str(credential.cn), credential.id, sealer), now)

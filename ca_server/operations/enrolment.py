@@ -161,17 +161,32 @@ def show(connection: store.Connection, account_id: str, order_id: str) -> OrderF
     return facts
 
 
-def listed(connection: store.Connection, account_id: str, after: str, most: int) -> list[OrderFacts]:
-    """Return the account's orders behind `after`, at most `most` (RFC 8555 §7.1.2.1)."""
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """Some of an account's orders, and behind which id the next page begins, None on the last."""
+
+    orders: tuple[OrderFacts, ...]
+    next_cursor: str | None
+
+
+def listed(connection: store.Connection, account_id: str, after: str, most: int, now: int) -> Page:
+    """Return the account's orders behind `after`, at most `most`, without invalid ones (RFC 8555 §7.1.2.1)."""
     accounts.require_valid(connection, account_id)
-    return orders.page(connection, account_id, after, most)
+    found = orders.page(connection, account_id, after, most + 1)
+    shown = tuple(facts for facts in found[:most] if order_status(facts, now) is not OrderStatus.INVALID)
+    return Page(shown, found[most - 1].id if len(found) > most else None)
 
 
 def give_up_authorization(connection: store.Connection, account_id: str, order_id: str, place: int) -> OrderFacts:
-    """Deactivate one authorization of an order at its holder's wish (RFC 8555 §7.5.2); the order becomes invalid."""
+    """Deactivate one authorization of an order at its holder's wish (RFC 8555 §7.5.2); the order becomes invalid.
+
+    Raises NotFound, and NotAllowed once a certificate was planned: what it was given for has happened.
+    """
     facts = show(connection, account_id, order_id)
     if place >= len(json.loads(facts.identifiers)):
         raise NotFound("There is no such authorization.")
+    if facts.serial is not None:
+        raise NotAllowed("The certificate of this order has been made; revoke that if it must not be used.")
     places = " ".join(sorted({*facts.deactivated.split(), str(place)}))
     orders.deactivate(connection, order_id, places)
     return dataclasses.replace(facts, deactivated=places)

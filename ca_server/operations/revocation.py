@@ -110,13 +110,11 @@ def require_holder(connection: store.Connection, serial: str, proof: HoldersProo
     Raises NotFound otherwise, as for a serial never planned, and AccountUnusable for a dead account.
     """
     owner = certificates.owner(connection, serial)
-    if owner is not None and proof.account_id is not None and accounts.get(connection, proof.account_id).cn == owner[1]:
-        return
-    if (
-        owner is not None
-        and proof.spki_sha256 is not None
-        and certificates.key_of(connection, serial) == proof.spki_sha256
-    ):
+    if proof.account_id is not None:
+        account = accounts.get(connection, proof.account_id)
+        if owner is not None and account.cn == owner[1]:
+            return
+    elif owner is not None and certificates.key_of(connection, serial) == proof.spki_sha256:
         return
     raise NotFound("There is no such certificate, or it is not this key's to revoke.")
 

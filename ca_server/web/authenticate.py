@@ -53,6 +53,11 @@ class Signed:
         """Tell whether it is a POST-as-GET (RFC 8555 §6.3): an empty payload, which `{}` is not."""
         return self.message.payload == b""
 
+    def require_read(self) -> None:
+        """Do nothing for a POST-as-GET. Raises Problem malformed for any other."""
+        if not self.is_read:
+            raise Problem(ProblemType.MALFORMED, "This resource is read by a POST with an empty payload (§6.3).")
+
     def members(self) -> Mapping[str, object]:
         """Return the payload as a JSON object. Raises Problem malformed for any other."""
         value = jws.strict_json(self.message.payload) if self.message.payload else None

@@ -56,9 +56,7 @@ class Front:
     async def read(self, request: web.Request, handler: Callable[[], Awaitable[Answer]]) -> web.Response:
         """Answer a GET, or the POST-as-GET that works on every resource."""
         if request.method == "POST":
-            signed = await self._verified(request, Signer.ACCOUNT)
-            if not signed.is_read:
-                raise Problem(ProblemType.MALFORMED, "This resource is read by a POST with an empty payload (§6.3).")
+            (await self._verified(request, Signer.ACCOUNT)).require_read()
         return self._response(await handler())
 
     def address(self, request: web.Request) -> str:

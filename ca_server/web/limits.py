@@ -49,11 +49,11 @@ class Window:
 
 
 def network_of(address: str) -> str:
-    """Return what an address is counted as: itself, or its /64 for IPv6."""
+    """Return what an address is counted as: itself, or its /64 for IPv6; IPv4 in IPv6's clothes is IPv4."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return address
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))

@@ -50,7 +50,7 @@ class OrderHandlers:
 
     async def show(self, signed: Signed) -> Answer:
         """Read an order."""
-        _require_read(signed)
+        signed.require_read()
         facts = await self.database.lookup(enrolment.show, signed.account, signed.path["order"])
         return render.order_answer(facts, self.urls, self.clock.now())
 
@@ -78,15 +78,10 @@ class OrderHandlers:
 
     async def certificate(self, signed: Signed) -> Answer:
         """Send the chain (§7.4.2): leaf first, then the issuing CA; the root is what the other side has."""
-        _require_read(signed)
+        signed.require_read()
         der = await self.database.lookup(enrolment.fetch, signed.account, signed.path["serial"])
         leaf = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
         return Answer(leaf + self.chain, media_type=MediaType.PEM_CHAIN)
-
-
-def _require_read(signed: Signed) -> None:
-    if not signed.is_read:
-        raise Problem(ProblemType.MALFORMED, "This resource is read by a POST with an empty payload (§6.3).")
 
 
 def _pairs(identifiers: tuple[Identifier, ...]) -> tuple[tuple[str, str], ...]:
