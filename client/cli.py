@@ -13,7 +13,15 @@ from client.console import Console
 from client.errors import ClientError, Misuse, Refused
 from client.front import Front
 from client.language import sentence
-from client.options import COMMON_NAME, export_options, password_options, settings_options, yes_option
+from client.options import (
+    COMMON_NAME,
+    export_options,
+    json_option,
+    lang_option,
+    password_options,
+    settings_options,
+    yes_option,
+)
 from client.password import PasswordSource
 from protocol.vocabulary import HOLDERS_REASONS, RevocationReason
 
@@ -31,6 +39,8 @@ if TYPE_CHECKING:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     help=sentence("Gets, keeps, renews and revokes the client certificates of this PC."),
 )
+@json_option
+@lang_option
 @click.version_option(package_name=NAME, prog_name=NAME, message="%(prog)s %(version)s")
 def main() -> None:
     """Stand above the commands."""

@@ -126,10 +126,16 @@ class _Attempt:
     async def run(self) -> SeatFolder:
         await self.transport.connect(self.folder.record().directory)
         try:
-            return await self._once()
+            return await self._twice()
         except Problem as problem:
             if problem.extra.get("reason") in _DEAD_URL:
                 self.store.discard(self.folder)
+            raise
+
+    async def _twice(self) -> SeatFolder:
+        try:
+            return await self._once()
+        except Problem as problem:
             if problem.status != 401:
                 raise
         self.person.tell(sentence("The server no longer takes this PC's key; trying once more with a new one."))

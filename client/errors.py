@@ -6,7 +6,8 @@
     ├── Refused      4  a rule says no
     └── NeedsPerson  5  nothing that this PC can do by itself will help
 
-Procedures raise protocol's `Problem` as the server sent it; `from_problem` is the one bridge, two tables, from there.
+Procedures raise protocol's `Problem` as the server sent it; `from_problem` is the one bridge from there, two tables,
+and `from_keys` the one from keys and files.
 Sentences are written in English and spoken in the reader's language at the edge (`language`).
 """
 
@@ -15,6 +16,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from client.language import sentence
+from keys.errors import KeysError
 from protocol.problems import Problem, ProblemType
 from protocol.vocabulary import RefusalReason
 
@@ -139,6 +141,11 @@ _ACCOUNT_REMEDY = sentence(
 )
 _UNEXPECTED = sentence("The server answered with an error: {detail}")
 _UNEXPECTED_REMEDY = sentence("Tell the help desk what you did and what is written here.")
+
+
+def from_keys(error: KeysError | OSError) -> ClientError:
+    """Return the error that a key or a file that cannot be read or written is."""
+    return ClientError("storage", "{reason}", facts={"reason": error})
 
 
 def from_problem(problem: Problem) -> ClientError:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from client.console import Console, console_for
-from client.errors import ClientError, Misuse, from_problem
+from client.errors import ClientError, Misuse, from_keys, from_problem
 from client.language import Language, sentence
 from keys.errors import KeysError
 from protocol.credential import BadCredential
@@ -78,8 +78,10 @@ def _told(error: Exception) -> ClientError:
             )
         case click.Abort():
             return ClientError("aborted", sentence("Stopped. Run the same command again to go on."))
+        case KeysError() | OSError():
+            return from_keys(error)
         case _:
-            return ClientError("storage", "{reason}", facts={"reason": str(error)})
+            return ClientError("failed", "{reason}", facts={"reason": error})
 
 
 def _language(ctx: click.Context) -> Language:

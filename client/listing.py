@@ -15,6 +15,8 @@ from protocol.members import rfc3339
 
 WIDTH: Final = 80
 
+_LONGEST_NAME = 30  # columns that the others leave
+
 VALID: Final = "valid"
 EXPIRED: Final = "expired"
 REVOKED: Final = "revoked"
@@ -90,7 +92,7 @@ def table(documents: Sequence[dict[str, object]], console: Console) -> list[str]
     for heading in (_LABELS["cn"], _LABELS["status"], sentence("Until"), sentence("Days"), sentence("In use")):
         drawn.add_column(console.say(heading), no_wrap=True)
     institution = _LABELS["institution"]
-    drawn.add_column(console.say(institution), no_wrap=True, overflow="ellipsis")
+    drawn.add_column(console.say(institution), no_wrap=True, overflow="ellipsis", max_width=_LONGEST_NAME)
     for each in documents:
         drawn.add_row(
             str(each["cn"]),

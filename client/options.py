@@ -40,6 +40,18 @@ class CommonNameType(click.ParamType["CommonName"]):
 COMMON_NAME = CommonNameType()
 
 
+# Neither has a value here: `console_for` has looked for both before the command line is parsed.
+json_option = click.option(
+    "--json", is_flag=True, expose_value=False, help=sentence("One JSON document on standard output.")
+)
+lang_option = click.option(
+    "--lang",
+    type=click.Choice(CODES),
+    expose_value=False,
+    help=sentence("Language of the messages; by default that of LC_ALL or LANG."),
+)
+
+
 def settings_options(function: Function) -> Function:
     """Give a command the options that all have; it is called with Console and Settings first."""
 
@@ -71,15 +83,8 @@ def settings_options(function: Function) -> Function:
             metavar="SECONDS",
             help=sentence("How long to wait for a server that is away or busy (120 by default)."),
         ),
-        click.option(
-            "--json", is_flag=True, expose_value=False, help=sentence("One JSON document on standard output.")
-        ),
-        click.option(
-            "--lang",
-            type=click.Choice(CODES),
-            expose_value=False,
-            help=sentence("Language of the messages; by default that of LC_ALL or LANG."),
-        ),
+        json_option,
+        lang_option,
     )
 
 

@@ -15,12 +15,13 @@ from cryptography import x509
 
 from client.account import Account, connected
 from client.config import Settings
-from client.errors import ClientError, NeedsPerson, TryLater, from_problem
+from client.errors import ClientError, NeedsPerson, TryLater, from_keys, from_problem
 from client.language import sentence
 from client.order import obtain
 from client.stores.folder import SeatFolder, make_live
 from client.stores.generation import Generation, give_up_generation
 from client.transport import Tell, Transport
+from keys.errors import KeysError
 from protocol.names import CommonName
 from protocol.problems import Problem
 from protocol.renewal_info import certificate_id
@@ -62,6 +63,8 @@ async def _outcome(
             return await renew(folder, CommonName.parse(folder.path.name), transport, force=force)
     except Problem as problem:
         return from_problem(problem)
+    except KeysError as error:
+        return from_keys(error)
     except ClientError as error:
         return error
 

@@ -102,7 +102,6 @@ class FilesStore:
     def discard(self, folder: SeatFolder) -> None:
         """Delete a seat, or an enrolment, with its keys; at one stroke for whoever looks."""
         trash = self.home / f"{_TRASH}{folder.path.name}"
-        shutil.rmtree(trash, ignore_errors=True)
         folder.path.rename(trash)
         shutil.rmtree(trash)
 

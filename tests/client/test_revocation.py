@@ -1,0 +1,88 @@
+"""Revocation and deletion by the holder."""
+
+import pytest
+
+from tests.client.pc import Pc
+from tests.client.stand_in import BUSY, Fault, StandIn
+
+CN = "F123456-001"
+
+
+@pytest.fixture
+def enrolled(pc: Pc, server: StandIn) -> Pc:
+    pc.enrol(server.invite())
+    return pc
+
+
+def test_revoke_ends_every_certificate_of_the_seat(enrolled: Pc, server: StandIn) -> None:
+    enrolled.json("renew", CN)
+    document = enrolled.json("revoke", CN, "--reason", "keyCompromise", "--yes")
+    serials = [each.serial_number for each in server.issued_for(CN)]
+    assert document == {"cn": CN, "revoked": [f"{serial:x}" for serial in serials], "reason": "keyCompromise"}
+    assert server.revoked == dict.fromkeys(serials, 1)
+    assert [each["status"] for each in enrolled.json("status")["certificates"]] == ["revoked", "revoked"]
+
+
+def test_revoking_twice_asks_the_server_nothing_more(enrolled: Pc, server: StandIn) -> None:
+    enrolled.json("revoke", "--yes")
+    assert enrolled.json("revoke", "--yes")["revoked"] == []
+    assert server.steps.count("revoke") == 1
+
+
+def test_the_only_certificate_need_not_be_named(enrolled: Pc, server: StandIn) -> None:
+    assert enrolled.json("revoke", "--yes")["cn"] == CN
+    enrolled.enrol(server.invite("F123456-002"))
+    assert enrolled.json("revoke", "--yes", code=2)["error"]["type"] == "whichCertificate"
+
+
+def test_an_account_that_has_ended_leaves_the_certificates_own_key(enrolled: Pc, server: StandIn) -> None:
+    server.end_accounts()
+    assert len(enrolled.json("revoke", "--yes")["revoked"]) == 1
+    assert len(server.revoked) == 1
+
+
+def test_a_certificate_revoked_by_others_is_as_good_as_done(enrolled: Pc, server: StandIn) -> None:
+    server.revoked[server.issued_for(CN)[0].serial_number] = 4
+    enrolled.json("revoke", "--yes")
+    assert enrolled.json("status")["certificates"][0]["status"] == "revoked"
+
+
+def test_revoke_asks_first(enrolled: Pc, server: StandIn) -> None:
+    result = enrolled.run("revoke", CN, stdin="n\n")
+    assert result.exit_code == 1
+    assert "cannot be undone" in result.stderr
+    assert server.revoked == {}
+
+
+def test_a_reason_that_is_not_the_holders_is_a_usage_error(enrolled: Pc) -> None:
+    error = enrolled.json("revoke", "--reason", "certificateHold", "--yes", code=2)["error"]
+    assert list(error["fields"]) == ["--reason"]
+
+
+def test_a_valid_certificate_is_not_deleted(enrolled: Pc) -> None:
+    error = enrolled.json("delete", CN, code=4)["error"]
+    assert error["type"] == "notRevoked"
+    assert enrolled.seat().live() is not None
+
+
+def test_a_server_that_cannot_be_asked_deletes_nothing(enrolled: Pc, server: StandIn) -> None:
+    server.faults["directory"].append(Fault(BUSY))
+    enrolled.json("delete", CN, "--wait", "0", code=3)
+    assert enrolled.seat().live() is not None
+
+
+@pytest.mark.parametrize("by", ["us", "others"])
+def test_a_revoked_certificate_is_deleted_with_its_keys(enrolled: Pc, server: StandIn, by: str) -> None:
+    if by == "us":
+        enrolled.json("revoke", "--yes")
+    else:
+        server.revoked[server.issued_for(CN)[0].serial_number] = 4
+    assert enrolled.json("delete", CN) == {"cn": CN, "action": "deleted"}
+    assert list(enrolled.home.rglob("*.pem")) == []
+
+
+def test_yes_deletes_a_valid_certificate_with_a_warning(enrolled: Pc) -> None:
+    result = enrolled.run("delete", CN, "--yes")
+    assert result.exit_code == 0
+    assert "Warning" in result.stderr
+    assert enrolled.store.seats() == []
