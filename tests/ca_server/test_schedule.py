@@ -1,0 +1,98 @@
+"""The clockwork: what is due runs, a failure stops nobody, a slow task delays no other."""
+
+import asyncio
+
+import pytest
+
+from ca_server import schedule
+from ca_server.schedule import Schedule, Task
+
+
+class Watch:
+    """A clock that stands until it is set."""
+
+    def __init__(self) -> None:
+        self.time = 1_000_000
+
+    def now(self) -> int:
+        return self.time
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "_TICK_SECONDS", 0.005)
+
+
+async def run_for(clockwork: Schedule, seconds: float) -> None:
+    running = asyncio.create_task(clockwork.run())
+    await asyncio.sleep(seconds)
+    clockwork.stop()
+    await running
+
+
+async def test_a_task_runs_at_the_start_and_then_not_before_its_time() -> None:
+    watch, runs = Watch(), list[int]()
+
+    async def note(now: int) -> None:
+        runs.append(now)
+        watch.time += 7
+
+    await run_for(Schedule(watch, lambda: False, [Task("note", note, every=10)]), 0.2)
+    assert runs[:1] == [1_000_000]
+    assert len(runs) == 1
+
+
+async def test_a_clock_set_back_does_not_silence_a_task() -> None:
+    watch, runs = Watch(), list[int]()
+
+    async def note(now: int) -> None:
+        runs.append(now)
+        watch.time = 500_000
+
+    await run_for(Schedule(watch, lambda: False, [Task("note", note, every=10)]), 0.1)
+    assert runs[:2] == [1_000_000, 500_000]
+
+
+async def test_what_anybody_wrote_wakes_the_eager_tasks_and_no_others() -> None:
+    runs = {"eager": 0, "calm": 0}
+
+    async def count(name: str) -> None:
+        runs[name] += 1
+
+    tasks = [
+        Task("eager", lambda _: count("eager"), every=3600),
+        Task("calm", lambda _: count("calm"), every=3600, eager=False),
+    ]
+    await run_for(Schedule(Watch(), lambda: True, tasks), 0.1)
+    assert runs["eager"] > 2
+    assert runs["calm"] == 1
+
+
+async def test_a_task_that_fails_is_logged_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    tries = 0
+
+    async def fail(_: int) -> None:
+        nonlocal tries
+        tries += 1
+        raise ValueError("planted")
+
+    await run_for(Schedule(Watch(), lambda: True, [Task("the planted one", fail, every=1)]), 0.1)
+    assert tries > 1
+    assert "the planted one failed" in caplog.text
+
+
+async def test_a_slow_task_delays_no_other_and_is_let_come_to_its_end() -> None:
+    ended, runs = list[str](), 0
+
+    async def slow(_: int) -> None:
+        await asyncio.sleep(0.3)
+        ended.append("slow")
+
+    async def quick(_: int) -> None:
+        nonlocal runs
+        runs += 1
+
+    tasks = [Task("slow", slow, every=3600), Task("quick", quick, every=1)]
+    await run_for(Schedule(Watch(), lambda: True, tasks), 0.1)
+    assert runs > 2
+    assert ended == ["slow"]
