@@ -5,7 +5,7 @@ import time
 import click
 
 from ca_server import store
-from ca_server.app import crl_entry
+from ca_server.authority.crl import entry_of_records
 from ca_server.cli.options import acting, common, now, officer_option, open_records, settings
 from ca_server.cli.output import LATER, Stop, answer, answer_table
 from ca_server.clock import rfc3339
@@ -98,11 +98,11 @@ def revoke(cn: str, serial: str | None, reason: str, officer_name: str) -> None:
         officer = acting(connection, officer_name, Role.REGISTRATION)
         decision = Decision(RevocationReason[reason], f"officer:{officer.id}", now())
         if serial is None:
-            return revocation.revoke_seat(connection, name, decision, crl_entry)
+            return revocation.revoke_seat(connection, name, decision, entry_of_records)
         found = certificates.find(connection, serial.lower().lstrip("0"))
         if found is None or found.cn != name:
             raise NotFound(f"{cn} has no certificate {serial}; see `warifu-ca certificate show {cn}`.")
-        return revocation.revoke_certificate(connection, found.serial, decision, crl_entry)
+        return revocation.revoke_certificate(connection, found.serial, decision, entry_of_records)
 
     started = time.monotonic()
     decided = records.write(operation)

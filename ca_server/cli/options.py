@@ -4,14 +4,16 @@ import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ca_server.clock import SystemClock
-from ca_server.config import Config, load
-from ca_server.domain.officers import Officer, Role
-from ca_server.store import Connection, SynchronousDatabase, migrations, officers
+
+if TYPE_CHECKING:  # commands that need no records start without SQLAlchemy
+    from ca_server.config import Config
+    from ca_server.domain.officers import Officer, Role
+    from ca_server.store import Connection, SynchronousDatabase
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,8 +27,10 @@ class Settings:
     config_path: Path | None = None
     json: bool = False
 
-    def config(self) -> Config:
+    def config(self) -> "Config":
         """Return the configuration: --config, else WARIFU_CONFIG, else warifu.toml here. Raises BadConfiguration."""
+        from ca_server.config import load
+
         return load(self.config_path or Path(os.environ.get("WARIFU_CONFIG", DEFAULT)))
 
 
@@ -75,14 +79,18 @@ def officer_option(function: F) -> F:
     )
 
 
-def open_records(config: Config) -> SynchronousDatabase:
+def open_records(config: "Config") -> "SynchronousDatabase":
     """Return the records. Raises StoreError when they are missing, or of another schema."""
+    from ca_server.store import SynchronousDatabase, migrations
+
     migrations.require_current(config.server.database)
     return SynchronousDatabase(config.server.database)
 
 
-def acting(connection: Connection, name: str, role: Role) -> Officer:
+def acting(connection: "Connection", name: str, role: "Role") -> "Officer":
     """Return the officer of that name who may act in `role` from this login. Raises NotFound, NotEntitled."""
+    from ca_server.store import officers
+
     officer = officers.by_name(connection, name)
     officer.require(role, login())
     return officer

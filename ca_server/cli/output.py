@@ -9,28 +9,12 @@ import sys
 from collections.abc import Iterable, Sequence
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from ca_server.cli.options import Settings, settings
 from ca_server.config import BadConfiguration
-from ca_server.errors import Invalid, Refusal, TryLater
-from ca_server.store import Conflict, Overloaded, StoreError
-from keys.errors import KeysError
+from ca_server.errors import Invalid
 
 DONE, FAILURE, USAGE, LATER, REFUSED, PERSON = range(6)
-
-_CODES: tuple[tuple[type[Exception], int], ...] = (
-    (Refusal, REFUSED),
-    (TryLater, LATER),
-    (Overloaded, LATER),
-    (Conflict, LATER),
-    (StoreError, FAILURE),
-    (BadConfiguration, FAILURE),
-    (KeysError, FAILURE),
-    (OSError, FAILURE),
-)
 
 
 class Stop(Exception):
@@ -60,7 +44,7 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
             click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)
         return USAGE
     except Exception as error:
-        code = next((code for kind, code in _CODES if isinstance(error, kind)), None)
+        code = _code_of(error)
         if code is None:
             logging.getLogger(__name__).exception("this was not foreseen")
         fields = error.fields if isinstance(error, Invalid) else {}
@@ -69,6 +53,25 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
         _tell(type(error).__name__, str(error) or type(error).__name__, fields, remembered)
         return FAILURE if code is None else code
     return DONE
+
+
+def _code_of(error: Exception) -> int | None:
+    """Return the exit code of a foreseen error, None for any other; its imports wait until one is met."""
+    from ca_server.errors import Refusal, TryLater
+    from ca_server.store import Conflict, Overloaded, StoreError
+    from keys.errors import KeysError
+
+    codes: tuple[tuple[type[Exception], int], ...] = (
+        (Refusal, REFUSED),
+        (TryLater, LATER),
+        (Overloaded, LATER),
+        (Conflict, LATER),
+        (StoreError, FAILURE),
+        (BadConfiguration, FAILURE),
+        (KeysError, FAILURE),
+        (OSError, FAILURE),
+    )
+    return next((code for kind, code in codes if isinstance(error, kind)), None)
 
 
 def _tell(kind: str, detail: str, fields: dict[str, str], remembered: Settings) -> None:
@@ -103,6 +106,10 @@ def answer_table(documents: Sequence[object], heads: Sequence[str], rows: Iterab
     if not documents:
         click.echo(none)
         return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(*heads, box=SIMPLE_HEAD, pad_edge=False, expand=False)
     for row in rows:
         table.add_row(*row)

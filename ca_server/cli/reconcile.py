@@ -21,7 +21,7 @@ def reconcile() -> None:
     Exit code 0 when they balance, 5 and a list of what does not. The CA's key is not opened.
     """
     config = settings().config()
-    found = open_records(config).read(balance, _premises(config), SystemClock())
+    found = open_records(config).read(balance, premises(config), SystemClock())
     whole = {
         "balanced": found.balanced,
         "books": [dataclasses.asdict(book) for book in found.books],
@@ -41,7 +41,8 @@ def _words(found: Balance) -> list[str]:
     return words + [f"WARNING: {warning}" for warning in found.warnings]
 
 
-def _premises(config: Config) -> Premises:
+def premises(config: Config) -> Premises:
+    """Return what the records of this configuration are compared with. Raises KeysError for a missing certificate."""
     authority, server = config.authority, config.server
     return Premises(
         issuer=authority.issuer,
