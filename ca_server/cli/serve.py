@@ -14,7 +14,6 @@ from ca_server.cli.output import say
 from ca_server.clock import SystemClock
 from ca_server.config import Config
 from ca_server.errors import NotAllowed
-from ca_server.web.hearsay import hush
 
 
 @click.command()
@@ -24,7 +23,6 @@ def serve() -> None:
     config = settings().config()
     logging.getLogger("warifu.access").setLevel(logging.INFO)
     logging.getLogger("ca_server").setLevel(logging.INFO)
-    hush()
     if config.mail.transport == "maildir" and not _is_loopback(config):
         click.echo('WARNING: mails go into a maildir and reach nobody; set [mail] transport = "smtp".', err=True)
     try:

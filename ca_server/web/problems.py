@@ -45,6 +45,8 @@ def problem_of(error: Exception) -> Problem:
         return error
     if isinstance(error, web.HTTPException):
         return _of_http(error)
+    if isinstance(error, web.RequestPayloadError):
+        return Problem(ProblemType.MALFORMED, "The body is not what the header says it is.")
     if isinstance(error, RateLimited):
         return Problem(ProblemType.RATE_LIMITED, str(error))
     if isinstance(error, errors.TryLater):
@@ -70,6 +72,7 @@ def is_unforeseen(error: Exception) -> bool:
     foreseen = (
         Problem,
         web.HTTPException,
+        web.RequestPayloadError,
         RateLimited,
         errors.Refusal,
         errors.TryLater,
