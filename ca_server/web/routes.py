@@ -1,13 +1,14 @@
 """The whole API of the public address: one table of method, path, who may sign, handler."""
 
 import dataclasses
+import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from ca_server.web.authenticate import Signed, Signer
 from ca_server.web.enrolment_page import EnrolmentPage
-from ca_server.web.front import MOST_OCTETS, Front
+from ca_server.web.front import MOST_OCTETS, Front, tells_no_request_line
 from ca_server.web.handlers.accounts import AccountHandlers
 from ca_server.web.handlers.certificates import CertificateHandlers
 from ca_server.web.handlers.orders import OrderHandlers
@@ -46,6 +47,7 @@ def table(handlers: Handlers) -> list[tuple[str, Signer, Handler]]:
 
 def application(front: Front, handlers: Handlers) -> web.Application:
     """Return the application of the public address."""
+    logging.getLogger("aiohttp.server").addFilter(tells_no_request_line)
     app = web.Application(client_max_size=MOST_OCTETS, middlewares=[front.middleware()])
     for path, signer, handler in table(handlers):
         app.router.add_post(path, front.signed(signer, handler))

@@ -1,0 +1,50 @@
+"""One CA folder a session; for each test a copy of its records, served in this process."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.ca_server.web.caller import Caller
+from tests.ca_server.web.office import Folder, Office, configured
+
+Opened = Callable[..., contextlib.AbstractAsyncContextManager[Office]]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """What `warifu-ca init` makes, with three approved seats."""
+    return Folder.make(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def opened(folder: Folder, tmp_path: Path) -> Opened:
+    """Open an office with changes of the configuration, by section."""
+
+    def open_office(**changes: Mapping[str, object]) -> contextlib.AbstractAsyncContextManager[Office]:
+        return Office(folder, configured(folder, tmp_path, changes)).open()
+
+    return open_office
+
+
+@pytest.fixture
+async def office(opened: Opened) -> AsyncIterator[Office]:
+    """A running CA without rate limits."""
+    async with opened() as running:
+        yield running
+
+
+@pytest.fixture
+async def holder(office: Office) -> Caller:
+    """A client whose account is bound to F123456-001."""
+    caller = office.caller()
+    (await caller.bind(office.invitation(1))).must(201)
+    return caller
+
+
+@pytest.fixture
+async def owner(office: Office, holder: Caller) -> Caller:
+    """A client that has the certificate of F123456-001."""
+    await holder.enrol()
+    return holder
