@@ -74,9 +74,11 @@ class MaildirMailer:
             return Deferred(f"The maildir cannot be written: {error.strerror}.")
         return Accepted()
 
-    def _store(self, content: bytes) -> None:
+    def __post_init__(self) -> None:
         for name in ("tmp", "new", "cur"):
             (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _store(self, content: bytes) -> None:
         name = f"{time.time_ns()}.{secrets.token_hex(8)}.warifu"
         written = self.folder / "tmp" / name
         with open(written, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:

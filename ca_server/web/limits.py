@@ -4,6 +4,7 @@ A bank sits behind one address, so an address may do much; IPv6 is counted by /6
 limit is a fixed window: cheap, and at worst twice the figure around its edge.
 """
 
+import functools
 import ipaddress
 
 from ca_server.clock import Clock
@@ -48,6 +49,7 @@ class Window:
             self._ends = now + self._seconds
 
 
+@functools.lru_cache(maxsize=10_000)
 def network_of(address: str) -> str:
     """Return what an address is counted as: itself, or its /64 for IPv6; IPv4 in IPv6's clothes is IPv4."""
     try:
