@@ -34,6 +34,11 @@ def entry(serial: int, revoked_at: int, reason: RevocationReason) -> bytes:
     return der.sequence(der.integer(serial), der.time(revoked_at), der.sequence(code))
 
 
+def entry_of_records(serial: str, revoked_at: int, code: int) -> bytes:
+    """Return an entry from a serial and a reason as the records hold them."""
+    return entry(int(serial, 16), revoked_at, RevocationReason(code))
+
+
 def build(signer: Signer, entries: Sequence[bytes], number: int, this_update: int, next_update: int) -> bytes:
     """Return a signed CRL in DER over `entries`, each made by `entry`; `number` is never used twice by an issuer."""
     return signer.sign(to_be_signed(signer, entries, number, this_update, next_update))

@@ -12,15 +12,17 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ca_server.store.errors import Unavailable, translated
 from ca_server.store.writer import Call, Custody, Writer, commit
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["Connection", "Database", "Operation", "SynchronousDatabase"]
 
@@ -78,7 +80,9 @@ def _writing_engine(path: Path) -> Engine:
         return engine
 
 
-def _reading_engine(path: Path) -> AsyncEngine:
+def _reading_engine(path: Path) -> "AsyncEngine":
+    from sqlalchemy.ext.asyncio import create_async_engine  # with it comes the ORM, which no command waits for
+
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
         connect_args={"timeout": _SECONDS_FOR_A_LOCK},

@@ -19,9 +19,15 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cryptography import x509
+
 BIN = Path(sys.executable).parent
 INSTITUTION = "F123456"
 OFFICERS = ("佐藤 花子", "鈴木 一郎")
+FORM = (
+    "--institution-name", "みどり銀行", "--administrator-family-name", "山田", "--administrator-given-name", "太郎",
+    "--furigana", "やまだ たろう", "--email", "yamada@midori.example",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +57,9 @@ class CommandFailed(AssertionError):
 class Agency:
     """A CA with two officers; `approve` brings invitations, `serve` runs the service."""
 
-    def __init__(self, folder: Path, *, validity_days: int = 32, limits: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, validity_days: int = 32, limits: bool = False, alias_suffix: str | None = None
+    ) -> None:
         self.folder = folder / "ca"
         self.scratch = folder
         self.public_port, self.http_port = free_ports(2)
@@ -64,7 +72,8 @@ class Agency:
         init = ["init", "--directory", str(self.folder), "--public-url", self.public_url, "--http-url", self.http_url]
         self.ca(*init, "--non-interactive", configured=False)
         self.configure("password_delay_seconds = 120", "password_delay_seconds = 0")
-        self.configure("validity_days = 395", f"validity_days = {validity_days}")
+        suffix = f'\nalias_suffix = "{alias_suffix}"' if alias_suffix else ""
+        self.configure("validity_days = 395", f"validity_days = {validity_days}{suffix}")
         if not limits:
             self.append("[limits]\nenabled = false\n")
         for name in OFFICERS:
@@ -141,24 +150,27 @@ class Agency:
 
     def approve(self, count: int, institution: str = INSTITUTION) -> list[Invitation]:
         """Have an application for `count` certificates filed, examined and approved; return what was mailed."""
-        before = {invitation.cn for invitation in self.invitations()}
+        before = self.delivered()
         number = self.file(count, institution)
-        self.ca("application", "examine", str(number), "--officer", OFFICERS[0])
-        self.ca("application", "approve", str(number), "--officer", OFFICERS[1])
+        self.decide(number)
         deadline = time.monotonic() + 30 + count / 10
         while time.monotonic() < deadline:
-            fresh = [invitation for invitation in self.invitations() if invitation.cn not in before]
+            # asking the mailbox takes a whole command: look first whether there can be something new
+            fresh = self.invitations(number) if self.delivered() >= before + 2 * count else []
             if len(fresh) == count:
                 return fresh
-            time.sleep(0.2)
+            time.sleep(0.1)
         raise CommandFailed(f"the mails of application {number} did not come: {self.log.read_text('utf-8')[-3000:]}")
+
+    def decide(self, number: int) -> None:
+        """Have the first officer examine an application and the second approve it."""
+        self.ca("application", "examine", str(number), "--officer", OFFICERS[0])
+        self.ca("application", "approve", str(number), "--officer", OFFICERS[1])
 
     def file(self, count: int, institution: str = INSTITUTION) -> int:
         """File an application for new certificates and return its number."""
         filed = self.ca(
-            "application", "issue", institution, "--institution-name", "みどり銀行", "--administrator-family-name", "山田",
-            "--administrator-given-name", "太郎", "--furigana", "やまだ たろう", "--email", "yamada@midori.example",
-            "--count", str(count), "--officer", OFFICERS[0],
+            "application", "issue", institution, *FORM, "--count", str(count), "--officer", OFFICERS[0],
         )  # fmt: skip
         assert isinstance(filed, dict)
         return int(filed["number"])
@@ -169,10 +181,16 @@ class Agency:
         assert isinstance(listed, list)
         return listed
 
-    def invitations(self) -> list[Invitation]:
-        """Return the invitations of which both mails have come, in the order of their CNs."""
+    def delivered(self) -> int:
+        """Return how many mails were delivered, without reading them."""
+        return len(list((self.folder / "mailbox").glob("new/*")))
+
+    def invitations(self, number: int | None = None) -> list[Invitation]:
+        """Return the invitations of which both mails have come, of one application or of all, in order of their CNs."""
         urls, passwords = {}, {}
         for mail in self.mails():
+            if number is not None and f"受付番号: {number}\n" not in mail["text"]:
+                continue
             if mail["kind"] == "enrolment-url":
                 urls[mail["cn"]] = re.findall(r"^https://\S+/e/\S+$", mail["text"], re.MULTILINE)[0]
             if mail["kind"] == "enrolment-password":
@@ -191,15 +209,29 @@ class Agency:
         context.load_verify_locations(self.root)
         return context
 
+    def root_certificate(self) -> x509.Certificate:
+        """Return the certificate that relying systems trust."""
+        return x509.load_pem_x509_certificates(self.chain.read_bytes())[1]
+
+    def revoke(self, cn: str, *options: str, reason: str = "superseded", code: int = 0) -> dict[str, object]:
+        """Have the first officer revoke a CN at once and return what the command answered."""
+        answered = self.ca(
+            "certificate", "revoke", cn, "--reason", reason, "--officer", OFFICERS[0], *options, code=code
+        )
+        assert isinstance(answered, dict)
+        return answered
+
     def balance(self) -> None:
         """Demand that the books balance."""
         self.ca("reconcile")
 
 
 @contextlib.contextmanager
-def agency(folder: Path, *, validity_days: int = 32, limits: bool = False) -> Iterator[Agency]:
+def agency(
+    folder: Path, *, validity_days: int = 32, limits: bool = False, alias_suffix: str | None = None
+) -> Iterator[Agency]:
     """Run an agency; its books must balance at the end."""
-    running = Agency(folder, validity_days=validity_days, limits=limits)
+    running = Agency(folder, validity_days=validity_days, limits=limits, alias_suffix=alias_suffix)
     running.serve()
     try:
         yield running

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from ca_server.store import SchemaMismatch, Unavailable, migrations
@@ -46,6 +47,18 @@ def test_application_numbers_are_never_used_again(database: Path) -> None:
         (sql,) = raw.execute("SELECT sql FROM sqlite_master WHERE name = 'application'").fetchone()
     raw.close()
     assert "AUTOINCREMENT" in sql
+
+
+def test_the_files_are_named_by_their_revisions_in_the_order_of_the_history() -> None:
+    scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
+    assert migrations.revisions() == [script.revision for script in scripts.walk_revisions()][::-1]
+
+
+def test_a_file_that_is_no_database_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "warifu.db"
+    path.write_bytes(b"this is a letter to somebody else" * 100)
+    with pytest.raises(Unavailable, match="cannot be used"):
+        migrations.require_current(path)
 
 
 def test_a_new_database_is_current_and_its_owners_alone(database: Path) -> None:

@@ -1,0 +1,43 @@
+"""One running agency for the tests that can share it.
+
+Each test takes CNs, or an institution, of its own.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.end_to_end.agency import Agency, Invitation
+from tests.end_to_end.agency import agency as running_agency
+
+ALIAS_SUFFIX = "pc.midori.example"
+_INVITED_AT_ONCE = 12
+
+
+@pytest.fixture(scope="session")
+def agency(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agency]:
+    """Run an agency whose certificates, of 32 days, may be renewed from the start: orders open 45 days before the end.
+
+    Its operator owns a suffix for FQDN aliases; who orders another alias sees nothing of it.
+    """
+    with running_agency(tmp_path_factory.mktemp("agency"), alias_suffix=ALIAS_SUFFIX) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _invited(agency: Agency) -> Iterator[Invitation]:
+    """Approve certificates by the dozen, for an application costs as much time as its certificates."""
+    return itertools.chain.from_iterable(agency.approve(_INVITED_AT_ONCE) for _ in itertools.count())
+
+
+@pytest.fixture
+def invitation(_invited: Iterator[Invitation]) -> Invitation:
+    """Return the two halves for a CN that no other test has."""
+    return next(_invited)
+
+
+@pytest.fixture
+def invite(_invited: Iterator[Invitation]) -> Callable[[], Invitation]:
+    """Return what gives one more CN at each call."""
+    return lambda: next(_invited)
