@@ -25,7 +25,7 @@ from ca_server.config import Config, address_of
 from ca_server.ids import new_id
 from ca_server.notices.mailer import MaildirMailer, Mailer, SmtpMailer
 from ca_server.notices.messages import Messages, Sender
-from ca_server.operations import applications, delivery, enrolment, issuance, publication
+from ca_server.operations import applications, delivery, enrolment, issuance, publication, reconcile
 from ca_server.responder.routes import Responder
 from ca_server.responder.routes import application as plain_application
 from ca_server.schedule import Schedule, Task
@@ -41,7 +41,6 @@ from ca_server.web.nonces import Nonces
 from ca_server.web.render import Urls
 from ca_server.web.routes import Handlers
 from ca_server.web.routes import application as public_application
-from protocol.vocabulary import RevocationReason
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +48,12 @@ _UNLIMITED = 1 << 60
 _SECONDS_TO_DRAIN = 10
 
 
+crl_entry = crl.entry_of_records
+"""Makes CRL entries for the operations, which know no DER."""
+
+
 class AlreadyServed(Exception):
     """Another `serve` has this database."""
-
-
-def crl_entry(serial: str, now: int, code: int) -> bytes:
-    """Return the DER of a CRL entry, as the operations hand it to the records."""
-    return crl.entry(int(serial, 16), now, RevocationReason(code))
 
 
 class Service:
@@ -247,6 +245,7 @@ class _Wiring:
             self._clock,
             self._changed,
             [
+                Task("the books at a glance", self._glance, every=HOUR, eager=False),
                 Task("plans without a server", self._finish_orphans, every=1),
                 Task("applications that are due", self._carry_out, every=MINUTE),
                 Task("the CRL", self._publish, every=1),
@@ -261,6 +260,12 @@ class _Wiring:
         version = self._database.data_version()
         changed, self._version = version != self._version, version
         return changed
+
+    async def _glance(self, now: int) -> None:
+        """Say how the books stand, at the start as they were found: before anything is finished or published."""
+        server = self._config.server
+        seen = await self._database.read(reconcile.glance, self._config.authority.issuer, server.public_folder, now)
+        reconcile.report(seen)
 
     async def _finish_orphans(self, now: int) -> None:
         await issuance.finish_orphans(self._database, self._room, crl_entry, now)

@@ -14,5 +14,11 @@ class Book:
 
 
 def book(name: str, checked: int, findings: Iterable[str]) -> Book:
-    """Return the book with the findings as they come."""
-    return Book(name, checked, tuple(findings))
+    """Return the book with the findings as they come; records too broken to be read any further are one more."""
+    found: list[str] = []
+    try:
+        for finding in findings:
+            found.append(finding)
+    except Exception as error:  # a row may hold anything once somebody wrote it by hand
+        found.append(f"The book cannot be read any further: {error!r}")
+    return Book(name, checked, tuple(found))

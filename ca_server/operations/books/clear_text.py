@@ -72,7 +72,7 @@ class _Hunt:
 
     def found(self, content: bytes) -> set[tuple[str, str]]:
         """Return (kid, password or MAC key; credential's id) of what stands in `content`."""
-        if not self._secrets:
+        if not self._secrets or len(content) < min(KID_LENGTH, PASSWORD_LENGTH):
             return set()
         found = set()
         for run in _RUN.findall(content.upper().replace(b"-", b"")):

@@ -12,7 +12,7 @@ from ca_server.operations.books.credentials import LIVE
 from ca_server.store.ledger import CertificateRow, Ledger, MailRow
 from ca_server.store.outbox import MailStatus
 
-_WORDS = {CredentialKind.ENROL: "enrolment", CredentialKind.RENEW: "renewal"}
+_WORDS: dict[str, str] = {CredentialKind.ENROL: "enrolment", CredentialKind.RENEW: "renewal"}
 
 
 def mails(ledger: Ledger) -> Book:
@@ -30,7 +30,7 @@ def _mails(ledger: Ledger) -> Iterator[str]:
     rows = Counter((mail.kind, _about(mail)) for mail in ledger.mails)
     for credential in ledger.credentials:
         for half in ("url", "password"):
-            kind = f"{_WORDS.get(CredentialKind(credential.kind))}-{half}"
+            kind = f"{_WORDS.get(credential.kind)}-{half}"
             if not rows[kind, credential.id]:
                 yield f"The credential {credential.id} of {credential.cn} has no {kind} mail."
     for name, kind, key in _told(ledger):

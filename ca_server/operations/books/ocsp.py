@@ -20,8 +20,11 @@ from keys.algorithms import verify
 from keys.errors import KeysError
 from protocol.vocabulary import RevocationReason
 
-_UNKNOWN_SERIALS = 1000
-_WORDS = {CertificateStatus.PLANNED: ocsp.OCSPCertStatus.UNKNOWN, CertificateStatus.ISSUED: ocsp.OCSPCertStatus.GOOD}
+UNKNOWN_SERIALS = 1000
+_WORDS: dict[str, ocsp.OCSPCertStatus] = {
+    CertificateStatus.PLANNED: ocsp.OCSPCertStatus.UNKNOWN,
+    CertificateStatus.ISSUED: ocsp.OCSPCertStatus.GOOD,
+}
 
 
 class Desk:
@@ -44,7 +47,7 @@ def answers(connection: store.Connection, ledger: Ledger, desk: Desk, now: int) 
     - the issuing CA delegated the signer, whose key signs each answer
     """
     asked = [row for row in ledger.certificates if row.issuer == desk.issuer and row.not_after > now]
-    return book("OCSP", len(asked) + _UNKNOWN_SERIALS, _answers(connection, ledger, desk, asked, now))
+    return book("OCSP", len(asked) + UNKNOWN_SERIALS, _answers(connection, ledger, desk, asked, now))
 
 
 def _answers(
@@ -63,7 +66,7 @@ def _answers(
     for row in asked:
         yield from ask.findings(row)
     known = {row.serial for row in ledger.certificates}
-    for _ in range(_UNKNOWN_SERIALS):
+    for _ in range(UNKNOWN_SERIALS):
         serial = f"{secrets.randbits(128):x}"
         if serial not in known and ask.answer(serial).certificate_status is not ocsp.OCSPCertStatus.UNKNOWN:
             yield f"OCSP knows {serial}, a random number that nobody planned."
@@ -111,7 +114,7 @@ class _Inquiry:
         except (ValueError, KeysError, authority.SignerEnded) as error:
             yield f"{name} gets no OCSP answer: {error}"
             return
-        wanted = _WORDS.get(CertificateStatus(row.status), ocsp.OCSPCertStatus.REVOKED)
+        wanted = _WORDS.get(row.status, ocsp.OCSPCertStatus.REVOKED)
         if response.serial_number != int(row.serial, 16) or response.certificate_status is not wanted:
             yield f"{name} is {row.status}, but OCSP says {response.certificate_status.name.lower()}."
         elif row.status in (CertificateStatus.REVOKED, CertificateStatus.ABORTED):

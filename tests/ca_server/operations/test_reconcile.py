@@ -1,0 +1,245 @@
+"""The books of a real CA balance; whatever is planted in its records by hand is found and named."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.ca_server.operations.conftest import Records
+
+BOOKS = (
+    "applications",
+    "seats",
+    "credentials",
+    "plans",
+    "claims",
+    "certificates",
+    "profile",
+    "revocations",
+    "CRL",
+    "root CRL",
+    "OCSP",
+    "mails",
+    "audit",
+    "secrets",
+)
+
+
+@pytest.fixture(scope="session")
+def whole(real_records: Records) -> dict[str, tuple[int, tuple[str, ...]]]:
+    """Each book of the real CA by its name: how much was checked, and the findings."""
+    return {book.name: (book.checked, book.findings) for book in real_records.balance().books}
+
+
+@pytest.mark.parametrize("book", BOOKS)
+def test_each_book_of_a_ca_that_lived_a_little_balances(
+    whole: dict[str, tuple[int, tuple[str, ...]]], book: str
+) -> None:
+    checked, findings = whole[book]
+    assert checked > 0
+    assert findings == ()
+
+
+def test_every_book_is_tested(whole: dict[str, tuple[int, tuple[str, ...]]]) -> None:
+    assert tuple(whole) == BOOKS
+    assert PLANTED.keys() | {"root CRL", "OCSP"} == set(BOOKS)
+
+
+def _set(table: str, where: str) -> Callable[[str], str]:
+    """Return what writes an assignment into the rows of `table` that are `where`."""
+    return lambda assignment: f"UPDATE {table} SET {assignment} WHERE {where}"
+
+
+def no_entry(action: str) -> str:
+    return f"DELETE FROM audit WHERE action = '{action}'"
+
+
+application = _set("application", "number = 1")
+seat = _set("seat", "cn = 'F123456-004'")
+live = _set("credential", "id = :live")
+used = _set("credential", "id = :used")
+renewed = _set("certificate", "serial = :renewed")
+third = _set("certificate", "serial = :third")
+revoked = _set("certificate", "serial = :revoked")
+decision = _set("revocation", "id = :decision")
+newest_crl = _set("crl", "number = (SELECT max(number) FROM crl)")
+mail = _set("outbox", "serial = :renewed")
+item = _set("application_item", "position = 1")
+
+PLANTED: dict[str, list[tuple[str, str]]] = {
+    "applications": [
+        ("Application 1 was approved by the officer who", application("examined_by = :approver")),
+        ("Application 1 was approved by the officer who", application("filed_by = :approver")),
+        ("examined by nobody, who is no registered", application("examined_by = 'nobody'")),
+        ("whose role is helpdesk", "UPDATE officer SET role = 'helpdesk' WHERE id = :approver"),
+        ("outside that officer's time", "UPDATE officer SET disabled_at = added_at - 1"),
+        ("outside that officer's time", "UPDATE officer SET added_at = added_at + 900"),
+        ("nobody examined", application("examined_by = NULL, examined_at = NULL")),
+        ("one of both is missing", application("approved_at = NULL")),
+        ("before the step that comes first", application("approved_at = filed_at - 1")),
+        ("Application 1 no longer says", application("email = 'mallory@evil.example'")),
+        ("its halves say done", application("status = 'waiting'")),
+        ("which there is none of", application("status = 'lost'")),
+        ("cannot be read", application("institution = 'Bank'")),
+        ("only received", application("status = 'received'")),
+    ],
+    "seats": [
+        ("F123456-005 has a number that F123456 has not", "UPDATE institution SET last_number = 4"),
+        ("F123456-004 names application 1, which did not", "DELETE FROM application_item WHERE new_cn = 'F123456-004'"),
+        ("recorded as number 900", seat("number = 900")),
+        ("F123456-004 is active, but no certificate", seat("status = 'active'")),
+        ("F123456-003 is only approved, but", "UPDATE seat SET status = 'approved' WHERE cn = 'F123456-003'"),
+        (
+            "still has the account {account}",
+            "UPDATE account SET status = 'valid', cn = 'F123456-002' WHERE id = :account",
+        ),
+        ("still has the certificate {third}", "UPDATE seat SET status = 'revoked' WHERE cn = 'F123456-003'"),
+        ("F123456-004 is revoked, but nobody decided", seat("status = 'revoked'")),
+        ("F123456-004 has 2 live credentials", "UPDATE credential SET cn = 'F123456-004' WHERE id = :other"),
+        ("'lost', which there is none of", seat("status = 'lost'")),
+        ("F123456-004 is not revoked", item("revocation = 'done', cn = 'F123456-004'")),
+        ("has an issuance that is due and the CN", item("issuance = 'due'")),
+        ("assigned F123456-004, which is no seat", "DELETE FROM seat WHERE cn = 'F123456-004'"),
+    ],
+    "credentials": [
+        ("{used} of F123456-001 is replaced, but the certificate {renewed}", used("status = 'replaced'")),
+        ("{live} of F123456-004 is used, but no", live("status = 'used'")),
+        ("{used} of F123456-001 was used for F123456-003", renewed("cn = 'F123456-003'")),
+        ("{used} of F123456-001 is used and still holds", used("password_sealed = x'00'")),
+        ("its end is recorded as None", used("ended_at = NULL")),
+        ("{live} of F123456-004 is open and lacks a half", live("password_sealed = NULL")),
+        (
+            "{live} of F123456-004 has a half that does not",
+            live("password_sealed = (SELECT password_sealed FROM credential WHERE id = :other)"),
+        ),
+        ("looked up by another kid", live("kid_sha256 = 'abc'")),
+        ("claimed by {third}, which is no certificate of it", live("claimed_by = :third")),
+        ("names the account {account}, which it did not", live("account_id = :account")),
+        ("'lost', which there is none of", live("status = 'lost'")),
+        ("used {used}, which is not there", "DELETE FROM credential WHERE id = :used"),
+    ],
+    "plans": [
+        ("{third} of F123456-003 is issued, but it is not stored", third("der = NULL")),
+        ("{third} of F123456-003 is planned, but a signed one", third("status = 'planned'")),
+        ("{third} of F123456-003 is still planned", third("status = 'planned', lease_until = 0")),
+        ("{third} of F123456-003 is planned without the bytes", third("status = 'planned', tbs = NULL")),
+        ("is stored without the moment", third("issued_at = NULL")),
+        ("'lost', which there is none of", third("status = 'lost'")),
+        ("either its credential or its predecessor", third("credential_id = NULL")),
+        (
+            "{third} of F123456-003 is not the one that its order",
+            "UPDATE acme_order SET serial = :renewal WHERE serial = :third",
+        ),
+        ("names the certificate {third}, which was never", "DELETE FROM certificate WHERE serial = :third"),
+    ],
+    "claims": [
+        ("{renewal} of F123456-001 follows {renewed}", renewed("successor = NULL")),
+        (
+            "{renewed} of F123456-001 was renewed by {renewal}",
+            "UPDATE certificate SET predecessor = NULL WHERE serial = :renewal",
+        ),
+        ("{third} of F123456-003 was renewed by {aborted}", third("successor = :aborted")),
+    ],
+    "certificates": [
+        ("{third} of F123456-003: It is not what was planned", third("tbs_sha256 = 'abc'")),
+        (
+            "{third} of F123456-003: Its serial number is {renewed}",
+            third("der = (SELECT der FROM certificate WHERE serial = :renewed)"),
+        ),
+        ("{third} of F123456-004: Its CN is ['F123456-003']", third("cn = 'F123456-004'")),
+        ("{third} of F654321-003: Its OU is ['F123456']", third("cn = 'F654321-003'")),
+        ("{third} of F123456-003: Its notBefore", third("not_before = 0")),
+        ("{third} of F123456-003: Its notAfter", third("not_after = not_after + 86400")),
+        ("{third} of F123456-003: Its public key", third("spki_sha256 = 'abc'")),
+        ("{third} of F123456-003 cannot be read", third("der = x'3000'")),
+        ("Its issuer issuing-0 is not the one", third("issuer = 'issuing-0'")),
+    ],
+    "profile": [
+        ("no whole days", third("not_after = not_after + 1")),
+    ],
+    "revocations": [
+        ("{revoked} of F123456-002 is revoked by no decisions", "DELETE FROM revocation WHERE id = :decision"),
+        ("{aborted} of F123456-003 is aborted by no decisions", "DELETE FROM revocation WHERE id != :decision"),
+        ("{decision} of F123456-002 has another moment or reason", decision("reason = 4")),
+        ("{decision} of F123456-002 has another moment or reason", revoked("revoked_at = 1")),
+        ("names the certificate {third}, which is not", decision("serials = :third")),
+        ("{revoked} of F123456-002 was compromised, but its key", "DELETE FROM blocked_key"),
+        ("waiting for its CRL", decision("published_at = NULL, decided_at = decided_at - 61")),
+        ("published on CRL 999", decision("crl_number = 999")),
+    ],
+    "CRL": [
+        ("its SHA-256 is another", newest_crl("sha256 = 'abc'")),
+        ("numbers must rise with time", "UPDATE crl SET this_update = this_update + 900 WHERE number = 1"),
+        ("has a hash without being published", newest_crl("published_at = NULL")),
+        ("which the records have not taken", "DELETE FROM crl WHERE number = (SELECT max(number) FROM crl)"),
+        ("but CRL 999 was published", newest_crl("number = 999")),
+        ("{revoked} of F123456-002 is revoked without", revoked("crl_entry = NULL")),
+        ("{revoked} of F123456-002 has an entry for the CRL that", revoked("reason = 4")),
+        ("{third} of F123456-003 is issued, but has an entry", third("crl_entry = x'00'")),
+        ("The CRL shows {revoked}, which the records", revoked("status = 'issued', crl_entry = NULL")),
+    ],
+    "mails": [
+        ("{live} of F123456-004 has no enrolment-url mail", "DELETE FROM outbox WHERE kind = 'enrolment-url'"),
+        (
+            "{live} of F123456-004 has no enrolment-password mail",
+            "DELETE FROM outbox WHERE kind = 'enrolment-password'",
+        ),
+        ("{third} of F123456-003 has no fetched mail", "DELETE FROM outbox WHERE serial = :third"),
+        ("{decision} of F123456-002 has no revoked mail", "DELETE FROM outbox WHERE kind = 'revoked'"),
+        ("application 2 has no returned mail", "DELETE FROM outbox WHERE kind = 'returned'"),
+        ("{third} of F123456-003 has 2 fetched mails", mail("serial = :third")),
+        ("of F123456-001 is dead: 550", mail("status = 'dead', failure = '550'")),
+        ("but its credential lives", "UPDATE outbox SET status = 'void' WHERE credential_id = :live"),
+        ("is about abc, which is not there", mail("serial = 'abc'")),
+        ("'lost', which there is none of", mail("status = 'lost'")),
+    ],
+    "audit": [
+        ("'certificate planned' about {third}", no_entry("certificate planned")),
+        ("'certificate issued' about {third}", no_entry("certificate issued")),
+        ("'certificates revoked' about {revoked}", no_entry("certificates revoked")),
+        ("'certificate aborted' about {aborted}", no_entry("certificate aborted")),
+        ("'seat approved' about F123456-001", no_entry("seat approved")),
+        ("'seat revoked' about F123456-002", no_entry("seat revoked")),
+        ("'credential made' about {live}", no_entry("credential made")),
+        ("'account bound' about account:{account}", no_entry("account bound")),
+        ("'institution registered' about F123456", no_entry("institution registered")),
+        ("'officer added' about 佐藤 花子", no_entry("officer added")),
+        ("'officer disabled' about 佐藤 花子", "UPDATE officer SET disabled_at = added_at + 9"),
+        ("'CRL published' about issuing-1", no_entry("CRL published")),
+        ("'mail sent' about", no_entry("mail sent")),
+        ("'application received' about application:1", no_entry("application received")),
+        ("'application approved' about application:1 by officer:{examiner}", application("approved_by = :examiner")),
+        ("'application done' about application:1", no_entry("application done")),
+        ("{third} was planned, says an entry", "DELETE FROM certificate WHERE serial = :third"),
+        ("{third} was issued, says an entry", third("der = NULL")),
+        ("cannot be read", "UPDATE audit SET detail = '[]' WHERE action = 'certificate planned'"),
+    ],
+    "secrets": [
+        ("binding of the account {account} of F123456-003", "UPDATE account SET binding_sealed = x'7b7d'"),
+        ("A private key stands in institution.name", "UPDATE institution SET name = '-----BEGIN EC PRIVATE KEY-----'"),
+    ],
+}
+"""By book: the words that must be found, and the statement that plants the defect."""
+
+
+@pytest.mark.parametrize(
+    ("book", "words", "statement"), [(book, *planted) for book, defects in PLANTED.items() for planted in defects]
+)
+def test_a_planted_defect_is_found_and_named(records: Records, book: str, words: str, statement: str) -> None:
+    records.plant(statement)
+    assert words.format(**records.names) in records.findings(book)
+
+
+def test_two_certificates_of_one_credential_are_found(records: Records) -> None:
+    records.plant(
+        "DROP INDEX certificate_once_a_credential",
+        "UPDATE certificate SET credential_id = :used, predecessor = NULL WHERE serial = :third",
+    )
+    assert f"The credential {records.names['used']} was used for 2" in records.findings("claims")
+
+
+def test_two_certificates_of_one_predecessor_are_found(records: Records) -> None:
+    records.plant(
+        "DROP INDEX certificate_once_a_predecessor",
+        "UPDATE certificate SET predecessor = :renewed WHERE serial = :third",
+    )
+    assert f"The certificate {records.names['renewed']} was used for 2" in records.findings("claims")
