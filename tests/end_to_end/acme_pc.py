@@ -5,14 +5,17 @@ The library knows neither `permanent-identifier` nor `replaces`; both are given 
 
 import base64
 import datetime
+from typing import Any
 
-import josepy
 from acme import client, messages
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from josepy.json_util import field
+from josepy.jwa import ES256
+from josepy.jwk import JWKEC
 
 from tests.end_to_end.agency import Agency, Invitation
 
@@ -23,7 +26,7 @@ PERMANENT_IDENTIFIER = messages.IdentifierType("permanent-identifier")
 class RenewalOrder(messages.NewOrder):
     """A newOrder with the member of RFC 9773 §5."""
 
-    replaces: str | None = josepy.field("replaces", omitempty=True)
+    replaces: str | None = field("replaces", omitempty=True)
 
 
 class AcmePc:
@@ -31,8 +34,9 @@ class AcmePc:
 
     def __init__(self, agency: Agency, invitation: Invitation) -> None:
         self.cn = invitation.cn
-        key = josepy.JWKEC(key=ec.generate_private_key(ec.SECP256R1()))
-        network = client.ClientNetwork(key, alg=josepy.ES256, verify_ssl=str(agency.root))
+        key = JWKEC(key=ec.generate_private_key(ec.SECP256R1()))
+        trust: Any = str(agency.root)  # the library hands it on to `requests`, where a path is as good as a truth
+        network = client.ClientNetwork(key, alg=ES256, verify_ssl=trust)
         network.session.trust_env = False
         self.statuses: list[int] = []
         network.session.hooks["response"].append(lambda answer, **_: self.statuses.append(answer.status_code))

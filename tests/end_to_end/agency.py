@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 
@@ -104,14 +105,14 @@ class Agency:
         """Add to the configuration."""
         self.config.write_text(self.config.read_text("utf-8") + "\n" + text, "utf-8")
 
-    def ca(self, *arguments: str, code: int = 0, configured: bool = True) -> object:
+    def ca(self, *arguments: str, code: int = 0, configured: bool = True) -> Any:
         """Run `warifu-ca … --json`, demand its exit code, and return the document it printed."""
         command = [str(BIN / "warifu-ca"), *arguments, "--json"]
         if configured:
             command += ["--config", str(self.config)]
         return _run(command, code, environment())
 
-    def warifu(self, *arguments: str, home: Path, code: int = 0, stdin: str | None = None) -> object:
+    def warifu(self, *arguments: str, home: Path, code: int = 0, stdin: str | None = None) -> Any:
         """Run `warifu … --json` with a home of its own, demand its exit code, and return the document it printed."""
         variables = environment() | {"WARIFU_HOME": str(home)}
         return _run([str(BIN / "warifu"), *arguments, "--json"], code, variables, stdin)
@@ -213,13 +214,9 @@ class Agency:
         """Return the certificate that relying systems trust."""
         return x509.load_pem_x509_certificates(self.chain.read_bytes())[1]
 
-    def revoke(self, cn: str, *options: str, reason: str = "superseded", code: int = 0) -> dict[str, object]:
+    def revoke(self, cn: str, *options: str, reason: str = "superseded", code: int = 0) -> Any:
         """Have the first officer revoke a CN at once and return what the command answered."""
-        answered = self.ca(
-            "certificate", "revoke", cn, "--reason", reason, "--officer", OFFICERS[0], *options, code=code
-        )
-        assert isinstance(answered, dict)
-        return answered
+        return self.ca("certificate", "revoke", cn, "--reason", reason, "--officer", OFFICERS[0], *options, code=code)
 
     def balance(self) -> None:
         """Demand that the books balance."""
@@ -260,7 +257,7 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"}
 
 
-def _run(command: Sequence[str], code: int, variables: dict[str, str], stdin: str | None = None) -> object:
+def _run(command: Sequence[str], code: int, variables: dict[str, str], stdin: str | None = None) -> Any:
     done = subprocess.run(command, capture_output=True, text=True, env=variables, input=stdin, timeout=120, check=False)
     if done.returncode != code:
         raise CommandFailed(f"{' '.join(command)}: exit {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}")

@@ -111,7 +111,7 @@ def _run(words: list[str]) -> tuple[int, str]:
 def _access(certificate: x509.Certificate, method: x509.ObjectIdentifier) -> str:
     pointers = certificate.extensions.get_extension_for_oid(ExtensionOID.AUTHORITY_INFORMATION_ACCESS).value
     assert isinstance(pointers, x509.AuthorityInformationAccess)
-    return next(each.access_location.value for each in pointers if each.access_method == method)
+    return next(str(each.access_location.value) for each in pointers if each.access_method == method)
 
 
 def _crl_url(certificate: x509.Certificate) -> str:

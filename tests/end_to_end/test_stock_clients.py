@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from acme import messages
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -79,7 +80,7 @@ def test_dehydrated_renews_a_certificate_that_was_ordered_below_the_operators_su
 
 @pytest.mark.parametrize("kind", [DNS, PERMANENT_IDENTIFIER], ids=str)
 def test_the_acme_library_enrols_and_renews_what_it_replaces_in_the_window_it_is_told(
-    agency: Agency, invitation: Invitation, tmp_path: Path, kind: object
+    agency: Agency, invitation: Invitation, tmp_path: Path, kind: messages.IdentifierType
 ) -> None:
     pc = AcmePc(agency, invitation)
     first = pc.enrol(kind)
