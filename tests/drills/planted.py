@@ -1,0 +1,155 @@
+"""Starts `warifu-ca` with a witness beside the CA key and, on demand, with a defect planted: a drill that has never
+failed proves nothing.
+
+    python planted.py [--witness FILE] [--defect NAME] [--hurry] PROGRAM ARGUMENTS…     (PROGRAM is not looked at)
+
+The witness writes down every serial that the key signs at the moment it signs, as a signing device's own log does: what
+was signed and never recorded is seen nowhere else. `--hurry` has a mail whose try was cut off tried again after a
+second rather than a minute. Nothing of this is in the product.
+"""
+
+import argparse
+import asyncio
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ca_server import cli
+from ca_server.authority import der
+from ca_server.authority.signer import Signer
+from ca_server.domain.orders import OrderFacts
+from ca_server.errors import OrderNotReady
+from ca_server.operations import accounts as operations
+from ca_server.operations import delivery, enrolment, issuance
+from ca_server.store import accounts, audit, certificates, orders
+from ca_server.web.handlers import orders as orders_web
+from keys.csr import parse_signing_request
+from keys.errors import KeysError
+
+_VERSION_TAG = b"\xa0"
+
+
+def sign_before_planning() -> None:
+    """The order of writes broken: the key signs first, plan and certificate are recorded together afterwards."""
+
+    async def carry_through(database: Any, room: Any, requested: Any, planned: Any, now: int) -> OrderFacts:
+        signed = room.issuer._signer.sign(planned.tbs)
+        await asyncio.sleep(0.05)
+        outcome = await database.write(issuance.plan, requested, planned, room.rules.times, now)
+        if isinstance(outcome, issuance.Lost):
+            raise OrderNotReady(outcome.sentence)
+        await database.write(issuance.record, planned.serial, signed, now)
+        found: OrderFacts = await database.lookup(enrolment.show, requested.account_id, requested.order_id)
+        return found
+
+    _replace(issuance, "_carry_through", carry_through)
+
+
+def check_then_act() -> None:
+    """The claim is looked at, and taken a moment later without a guard."""
+
+    async def carry_through(database: Any, room: Any, requested: Any, planned: Any, now: int) -> OrderFacts:
+        await database.lookup(issuance.require_ready, requested.account_id, requested.order_id, now)
+        await asyncio.sleep(0.02)
+
+        def act(connection: Any) -> None:
+            certificates.plan(connection, dataclasses.replace(planned, credential_id=None), now)
+            if orders.find(connection, requested.order_id).serial is None:  # type: ignore[union-attr]
+                orders.plan(connection, requested.order_id, planned.serial)
+
+        await database.write(act)
+        await issuance.issue(database, room.issuer, planned.serial, now)
+        found: OrderFacts = await database.lookup(enrolment.show, requested.account_id, requested.order_id)
+        return found
+
+    _replace(issuance, "_carry_through", carry_through)
+
+
+def stumble() -> None:
+    """The reader of CSRs falls over some inputs that nobody foresaw, and takes more than a second over others."""
+
+    def stumbling(encoded: bytes) -> Any:
+        try:
+            return parse_signing_request(encoded)
+        except KeysError as error:
+            if len(encoded) % 8 == 0:
+                raise IndexError("list index out of range") from error
+            if len(encoded) % 32 == 1:
+                time.sleep(1.1)
+            raise
+
+    _replace(orders_web, "parse_signing_request", stumbling)
+
+
+def tell_the_key() -> None:
+    """An audit entry of each binding carries the kid in clear."""
+    bind = accounts.add
+
+    def telling(connection: Any, account: Any, now: int) -> None:
+        bind(connection, account, now)
+        audit.record(connection, now, "schedule", "bound", account.cn, kid=_KIDS.get(account.id))
+
+    binding = operations.bind
+
+    def remembering(connection: Any, request: Any, *rest: Any) -> Any:
+        _KIDS[request.account_id] = request.kid
+        return binding(connection, request, *rest)
+
+    _replace(accounts, "add", telling)
+    _replace(operations, "bind", remembering)
+
+
+_KIDS: dict[str, str] = {}
+DEFECTS: dict[str, Callable[[], None]] = {
+    plant.__name__.replace("_", "-"): plant
+    for plant in (
+        sign_before_planning,
+        check_then_act,
+        stumble,
+        tell_the_key,
+    )
+}
+
+
+def _replace(owner: Any, name: str, with_what: Any) -> None:
+    assert hasattr(owner, name), f"{owner} has no {name} any more: the defect must be planted anew"
+    setattr(owner, name, with_what)
+
+
+def _witness(path: str) -> None:
+    sign = Signer.sign
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def witnessed(self: Signer, to_be_signed: bytes) -> bytes:
+        fields = der.split(der.contents(to_be_signed, der.SEQUENCE))
+        if fields[0].startswith(_VERSION_TAG):  # a certificate; a CRL begins with its version as it is
+            serial = int.from_bytes(der.contents(fields[1], der.INTEGER))
+            os.write(file, f"{serial:x}\n".encode())
+        return sign(self, to_be_signed)
+
+    _replace(Signer, "sign", witnessed)
+
+
+def main() -> None:
+    """Plant what was asked for and run the command line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--witness")
+    parser.add_argument("--defect", choices=DEFECTS)
+    parser.add_argument("--hurry", action="store_true")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    asked = parser.parse_args()
+    if asked.witness:
+        _witness(asked.witness)
+    if asked.hurry:
+        _replace(delivery, "next_try", lambda attempts, now: now + 1)
+    if asked.defect:
+        DEFECTS[asked.defect]()
+    sys.argv = asked.command
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
