@@ -40,8 +40,8 @@ def test_the_server_learns_which_pc_it_is(pc: Pc, server: StandIn) -> None:
 def test_only_the_owner_may_read_what_is_kept(pc: Pc, server: StandIn) -> None:
     pc.enrol(server.invite())
     kept = [pc.home, *pc.home.rglob("*")]
-    modes = {path.is_dir(): stat.S_IMODE(path.stat().st_mode) for path in kept if not path.is_symlink()}
-    assert modes == {True: 0o700, False: 0o600}
+    modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in kept if not path.is_symlink()}
+    assert modes == {(True, 0o700), (False, 0o600)}
 
 
 def test_neither_half_of_the_credential_is_kept_or_shown(pc: Pc, server: StandIn) -> None:
