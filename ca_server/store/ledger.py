@@ -278,13 +278,11 @@ def read(connection: Connection) -> Ledger:
     )
 
 
-def texts(connection: Connection) -> Iterator[tuple[str, str, bytes]]:
-    """Yield (table, column, content) of everything that is stored as a text or as bytes, and not empty."""
+def texts(connection: Connection) -> Iterator[tuple[str, tuple[str, ...], list[bytes]]]:
+    """Yield, row by row, a table's name, its columns of text or bytes, and what they hold; NULL comes as empty."""
     for table, columns, statement in _TEXTS:
         for row in statement.all(connection):
-            for column, content in zip(columns, row, strict=True):
-                if content:
-                    yield table, column, content.encode() if isinstance(content, str) else content
+            yield table, columns, [each.encode() if isinstance(each, str) else each or b"" for each in row]
 
 
 def plans(connection: Connection, now: int) -> tuple[int, int]:

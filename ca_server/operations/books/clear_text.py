@@ -24,9 +24,13 @@ from keys.sealing import Sealer
 from protocol.credential import KID_LENGTH, PASSWORD_LENGTH, BadCredential, mac_key
 
 _MOST_BYTES = 16 << 20
-_RUN = re.compile(rb"[0-9A-Z]{%d,}" % min(KID_LENGTH, PASSWORD_LENGTH))
+_LENGTH = min(KID_LENGTH, PASSWORD_LENGTH)
+"""Characters by which a half is known; what a longer one has more changes nothing."""
+_RUN = re.compile(rb"[0-9A-Z]{%d,}" % _LENGTH)
 _MAC_LENGTH = 43
 _BASE64URL = re.compile(rb"[0-9A-Za-z_-]{%d,}" % _MAC_LENGTH)
+_Secret = tuple[str, str]
+"""kid, password or MAC key; and the id of its credential."""
 _ALLOWED = {
     NoticeKind.ENROLMENT_URL: "kid",
     NoticeKind.RENEWAL_URL: "kid",
@@ -53,7 +57,8 @@ class _Hunt:
     """The halves of live credentials, and a look through bytes for any of them."""
 
     def __init__(self, ledger: Ledger, sealer: Sealer) -> None:
-        self._secrets: dict[bytes, tuple[str, str]] = {}
+        self._halves: dict[bytes, _Secret] = {}
+        self._mac_keys: dict[bytes, _Secret] = {}
         self.count = 0
         for row in ledger.credentials:
             if row.status not in LIVE:
@@ -64,36 +69,33 @@ class _Hunt:
                 mac = base64.urlsafe_b64encode(mac_key(kid, password)).rstrip(b"=")
             except (SealBroken, BadCredential, UnicodeDecodeError):
                 continue  # the book of credentials says so
-            self._secrets |= {
-                kid.encode(): ("kid", row.id),
-                password.encode(): ("password", row.id),
-                mac: ("MAC key", row.id),
-            }
+            self._halves[kid.encode()[:_LENGTH]] = ("kid", row.id)
+            self._halves[password.encode()[:_LENGTH]] = ("password", row.id)
+            self._mac_keys[mac] = ("MAC key", row.id)
 
-    def found(self, content: bytes) -> set[tuple[str, str]]:
-        """Return (kid, password or MAC key; credential's id) of what stands in `content`."""
-        if not self._secrets or len(content) < min(KID_LENGTH, PASSWORD_LENGTH):
+    def found(self, content: bytes) -> set[_Secret]:
+        """Return what stands in `content`."""
+        if not self._halves:
             return set()
         found = set()
         for run in _RUN.findall(content.upper().replace(b"-", b"")):
-            found |= self._in(run, KID_LENGTH) | self._in(run, PASSWORD_LENGTH)
+            found |= _windows(run, _LENGTH) & self._halves.keys()
         for run in _BASE64URL.findall(content):
-            found |= self._in(run, _MAC_LENGTH)
-        return found
+            found |= _windows(run, _MAC_LENGTH) & self._mac_keys.keys()
+        return {self._halves.get(each) or self._mac_keys[each] for each in found}
 
-    def _in(self, run: bytes, length: int) -> set[tuple[str, str]]:
-        windows = (run[start : start + length] for start in range(len(run) - length + 1))
-        return {self._secrets[window] for window in windows if window in self._secrets}
+
+def _windows(run: bytes, length: int) -> set[bytes]:
+    return {run[start : start + length] for start in range(len(run) - length + 1)}
 
 
 def _clear_text(
     connection: store.Connection, ledger: Ledger, sealer: Sealer, places: Places, hunt: _Hunt
 ) -> Iterator[str]:
-    for table, column, content in records.texts(connection):
-        for what, credential in hunt.found(content):
-            yield f"The {what} of the credential {credential} stands in clear in {table}.{column}."
-        if b"PRIVATE KEY-----" in content:
-            yield f"A private key stands in {table}.{column}."
+    for table, columns, row in records.texts(connection):
+        whole = b"\0".join(row)
+        if b"PRIVATE KEY-----" in whole or hunt.found(whole):
+            yield from _column(table, columns, row, hunt)
     for path in _files(places):
         for what, credential in hunt.found(_read(path)):
             yield f"The {what} of the credential {credential} stands in clear in the file {path}."
@@ -104,6 +106,14 @@ def _clear_text(
             sealer.open(account.binding_sealed, account.id.encode())
         except SealBroken:
             yield f"The binding of the account {account.id} of {account.cn} is not sealed, or does not open."
+
+
+def _column(table: str, columns: tuple[str, ...], row: list[bytes], hunt: _Hunt) -> Iterator[str]:
+    for column, content in zip(columns, row, strict=True):
+        for what, credential in hunt.found(content):
+            yield f"The {what} of the credential {credential} stands in clear in {table}.{column}."
+        if b"PRIVATE KEY-----" in content:
+            yield f"A private key stands in {table}.{column}."
 
 
 def _files(places: Places) -> Iterator[Path]:
