@@ -1,27 +1,38 @@
 """How mails leave: by SMTP (RFC 5321), or into a maildir beside the database for trials.
 
-A mailer answers what became of a mail: accepted, deferred for another try (4xx, no connection), or rejected for good
-(5xx). With STARTTLS configured nothing is ever sent in the clear. No reason holds anything of the mail's text.
+A mailer answers what became of a mail: accepted, deferred for another try, or rejected for good. Rejected is only a
+5xx that judges this mail: its sender, addressee or content. Whatever goes wrong before that (no connection, no TLS, a
+certificate that is not trusted, a 5xx to the greeting or to our password) is a fault to be mended, after which the mail
+can still leave. With STARTTLS configured nothing is ever sent in the clear (RFC 8314 §3). Reasons hold codes and never
+the server's own words, for a filter that dislikes a URL may quote it.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import email
 import email.policy
+import functools
 import os
+import re
 import secrets
 import ssl
 import time
 from email.message import EmailMessage, Message
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol, cast
 
 import aiosmtplib
 
 from ca_server.clock import DAY, HOUR, MINUTE
 
-_TIMEOUT_SECONDS = 20
-_GIVE_UP_SECONDS = 5 * DAY
+_TIMEOUT_SECONDS = 30  # of one try in all, so that a server that drips its answers holds up nobody
+_FAREWELL_SECONDS = 2
+_GIVE_UP_SECONDS: Final = 5 * DAY  # RFC 5321 §4.5.4.1: at least four or five days
+_DOUBLINGS = 6
+_ABOUT_OUR_LOGIN = frozenset({530, 534, 535, 538})  # RFC 4954 §6
+_ENHANCED_CODE = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\d)", re.ASCII)  # RFC 3463
+_SUFFIX = ".warifu"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +49,7 @@ class Deferred:
 
 @dataclasses.dataclass(frozen=True)
 class Rejected:
-    """Never, for this addressee."""
+    """Never."""
 
     reason: str
 
@@ -51,8 +62,8 @@ class Mailer(Protocol):
 
 
 def next_try(attempts: int, now: int) -> int:
-    """Return when the try after `attempts` comes: a minute, doubling, at most an hour."""
-    return now + min(MINUTE << min(attempts, 6), HOUR)
+    """Return when to try again after `attempts` earlier tries and one now: in a minute, doubling, up to an hour."""
+    return now + min(MINUTE << min(attempts, _DOUBLINGS), HOUR)
 
 
 def is_hopeless(created_at: int, now: int) -> bool:
@@ -66,6 +77,11 @@ class MaildirMailer:
 
     folder: Path
 
+    def __post_init__(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("tmp", "new", "cur"):
+            (self.folder / name).mkdir(mode=0o700, exist_ok=True)
+
     async def deliver(self, mail: Message) -> Accepted | Deferred | Rejected:
         """Store the mail; a full disk defers it."""
         try:
@@ -74,29 +90,38 @@ class MaildirMailer:
             return Deferred(f"The maildir cannot be written: {error.strerror}.")
         return Accepted()
 
-    def __post_init__(self) -> None:
-        for name in ("tmp", "new", "cur"):
-            (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-
     def _store(self, content: bytes) -> None:
-        name = f"{time.time_ns()}.{secrets.token_hex(8)}.warifu"
+        name = f"{time.time_ns()}.{secrets.token_hex(8)}{_SUFFIX}"
         written = self.folder / "tmp" / name
-        with open(written, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        written.rename(self.folder / "new" / name)
+        try:
+            descriptor = os.open(written, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            written.rename(self.folder / "new" / name)
+        finally:
+            written.unlink(missing_ok=True)
+        _sync_folder(self.folder / "new")
 
 
 def read_maildir(folder: Path) -> list[EmailMessage]:
-    """Return the mails of a maildir in the order in which they came."""
-    paths = sorted((folder / "new").glob("*.warifu")) if folder.is_dir() else []
-    mails = []
-    for path in paths:
-        mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-        assert isinstance(mail, EmailMessage)  # noqa: S101 - the default policy makes no other
-        mails.append(mail)
-    return mails
+    """Return the mails of a maildir by date, those that a mail program has opened too."""
+    found: dict[str, EmailMessage] = {}
+    # What a mail program moves from new to cur meanwhile is found in one of them.
+    for path in (*(folder / "new").glob(f"*{_SUFFIX}"), *(folder / "cur").glob(f"*{_SUFFIX}*")):
+        with contextlib.suppress(FileNotFoundError):
+            mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            found[path.name.partition(":")[0]] = mail
+    return [mail for _, mail in sorted(found.items(), key=lambda item: (item[1]["Date"].datetime, item[0]))]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,38 +132,93 @@ class SmtpMailer:
     port: int
     starttls: bool
     user: str | None = None
-    password: str | None = None
+    password: str | None = dataclasses.field(default=None, repr=False)
     ca_file: Path | None = None
+    """Whom to trust, and nobody else; the system's store when absent."""
+
+    def __post_init__(self) -> None:
+        if self.user is not None and not self.starttls:
+            raise ValueError("A user name and password are sent to a mail server over STARTTLS only; switch it on.")
 
     async def deliver(self, mail: Message) -> Accepted | Deferred | Rejected:
-        """Try once; whatever is not a clear no is worth another try."""
+        """Try once; whatever is not a clear no to this very mail is worth another try."""
         try:
-            await aiosmtplib.send(
-                mail,
+            connection = aiosmtplib.SMTP(
                 hostname=self.host,
                 port=self.port,
                 username=self.user,
                 password=self.password,
+                use_tls=False,
                 start_tls=self.starttls,
-                tls_context=self._trust() if self.starttls else None,
+                tls_context=self._trust if self.starttls else None,
                 timeout=_TIMEOUT_SECONDS,
             )
+        except OSError as error:
+            return Deferred(f"The trust store for the mail server cannot be read: {error.strerror}.")
+        line: asyncio.WriteTransport | None = None
+        try:
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                await connection.connect()
+                line = cast(asyncio.WriteTransport, connection.transport)
+                await connection.send_message(mail)
+            await _take_leave(connection)
         except aiosmtplib.SMTPRecipientsRefused as error:
-            return _judged([refusal.code for refusal in error.recipients], "the addressee")
-        except aiosmtplib.SMTPResponseException as error:
-            return _judged([error.code], "the mail")
-        except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as error:
-            return Deferred(f"{self.host}:{self.port} could not be used: {type(error).__name__}.")
+            return _judged(error.recipients[0], "the addressee")
+        except aiosmtplib.SMTPSenderRefused as error:
+            return _judged(error, "the sender")
+        except aiosmtplib.SMTPDataError as error:
+            return _judged(error, "the content")
+        except (aiosmtplib.SMTPException, OSError) as error:
+            return Deferred(f"{self.host}:{self.port}: {_trouble(error)}")
+        finally:
+            connection.close()
+            if line is not None:
+                line.abort()  # a polite end of TLS would wait for the server
         return Accepted()
 
+    @functools.cached_property
     def _trust(self) -> ssl.SSLContext:
-        if self.ca_file is None:
-            return ssl.create_default_context()
+        # Not create_default_context, which writes the session's keys wherever SSLKEYLOGFILE says.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(self.ca_file)
+        if self.ca_file is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(self.ca_file)
         return context
 
 
-def _judged(codes: list[int], what: str) -> Deferred | Rejected:
-    sentence = f"The mail server answered {', '.join(map(str, codes))} to {what}."
-    return Rejected(sentence) if codes and all(code >= 500 for code in codes) else Deferred(sentence)
+async def _take_leave(connection: aiosmtplib.SMTP) -> None:
+    """Say QUIT; the mail is the server's already, so whatever goes wrong now changes nothing."""
+    with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+        async with asyncio.timeout(_FAREWELL_SECONDS):
+            await connection.quit()
+
+
+def _judged(answer: aiosmtplib.SMTPResponseException, what: str) -> Deferred | Rejected:
+    sentence = f"The mail server answered {_codes(answer)} to {what}."
+    final = 500 <= answer.code < 600 and answer.code not in _ABOUT_OUR_LOGIN
+    return Rejected(sentence) if final else Deferred(sentence)
+
+
+def _codes(answer: aiosmtplib.SMTPResponseException) -> str:
+    enhanced = _ENHANCED_CODE.match(answer.message)
+    return f"{answer.code} {enhanced[0]}" if enhanced else str(answer.code)
+
+
+def _trouble(error: aiosmtplib.SMTPException | OSError) -> str:
+    """Say in a sentence why the server could not be used, without its words."""
+    if isinstance(error, aiosmtplib.SMTPAuthenticationError):
+        return f"our user name and password were refused ({_codes(error)})."
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return f"the mail server answered {_codes(error)} before any mail was offered."
+    if isinstance(error, TimeoutError):
+        return "the mail server did not answer in time."
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the mail server's certificate is not trusted ({error.verify_message})."
+    if isinstance(error, ssl.SSLError):
+        return "TLS with the mail server failed."
+    if isinstance(error, aiosmtplib.SMTPServerDisconnected):
+        return "the mail server closed the connection."
+    if isinstance(error, OSError):
+        return "no connection could be made."
+    return "the mail server does not offer what the configuration requires (STARTTLS, or AUTH for the password)."

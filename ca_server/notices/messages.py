@@ -1,11 +1,16 @@
-"""What each notice says: a template a kind and a language, its first line the subject, and the facts it is filled with.
+"""What each notice (通知メール) says: a template a kind and a language, its first line the subject.
 
-A template that asks for a fact it is not given fails (StrictUndefined) rather than sending a gap. The URL stands alone
-on a line, and the message is encoded so that no mail server folds it (base64 of UTF-8, RFC 2045 §6.8).
+A template sees only the facts of its kind, so the URL and the password cannot meet in one mail whatever the caller
+hands in; one that asks for another fact fails (StrictUndefined) rather than sending a gap. Every value is printed on
+one line, so that a name cannot add a paragraph to a mail. The text goes out as base64 of UTF-8 with CRLF (RFC 2045
+§6.8, RFC 2046 §4.1.1): no mail server folds it, and the URL stays alone on its line.
 """
 
 import dataclasses
 import datetime
+import functools
+import re
+import unicodedata
 from collections.abc import Mapping
 from email.header import Header
 from email.message import Message
@@ -14,16 +19,27 @@ from email.policy import compat32
 from email.utils import format_datetime, formataddr
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import jinja2
 
-from ca_server.clock import TOKYO, moment
+from ca_server.clock import MINUTE, TOKYO, moment
+from ca_server.domain.applications import Kind
 
-_LONGEST_ADDRESS = 254
-_POLICY = compat32.clone(linesep="\r\n")
-KIND_HEADER = "X-Warifu-Notice"
-CN_HEADER = "X-Warifu-CN"
+KIND_HEADER: Final = "X-Warifu-Notice"
+CN_HEADER: Final = "X-Warifu-CN"
+JAPANESE: Final = "ja"
+
+# Headers are folded here: the library would begin a long one with an empty line, which reads back as a blank.
+_POLICY = compat32.clone(linesep="\r\n", max_line_length=None)
+_TEMPLATES = Path(__file__).parent / "templates"
+_LONGEST_ADDRESS = 254  # RFC 5321 §4.5.3.1.3, without the angle brackets
+_LONGEST_LOCAL_PART = 64
+_LONGEST_STATEMENT = 80
+_LOCAL_PART = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+", re.ASCII | re.IGNORECASE)
+_UNPRINTED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_STATED_BY_THE_PC = frozenset({"host_name", "agent"})
 
 
 class NoticeKind(StrEnum):
@@ -35,11 +51,46 @@ class NoticeKind(StrEnum):
     RENEWAL_PASSWORD = "renewal-password"  # noqa: S105
     FETCHED = "fetched"
     REVOKED = "revoked"
+    RECEIVED = "received"
     RETURNED = "returned"
 
 
+_ADDRESSEE = {"institution_name", "administrator"}
+_SEAT = _ADDRESSEE | {"cn", "application"}
+FACTS: Final[Mapping[NoticeKind, frozenset[str]]] = {
+    NoticeKind.ENROLMENT_URL: frozenset(_SEAT | {"expires", "url"}),
+    NoticeKind.ENROLMENT_PASSWORD: frozenset(_SEAT | {"expires", "password", "wrong_passwords"}),
+    NoticeKind.RENEWAL_URL: frozenset(_SEAT | {"expires", "url", "not_after"}),
+    NoticeKind.RENEWAL_PASSWORD: frozenset(_SEAT | {"expires", "password", "wrong_passwords", "not_after"}),
+    NoticeKind.FETCHED: frozenset(
+        _ADDRESSEE | {"cn", "serial", "fetched_at", "not_after", "host_name", "agent", "address"}
+    ),
+    NoticeKind.REVOKED: frozenset(_SEAT | {"serials", "reason", "revoked_at", "published_at", "seconds_taken"}),
+    NoticeKind.RECEIVED: frozenset(_ADDRESSEE | {"application", "form"}),
+    NoticeKind.RETURNED: frozenset(_ADDRESSEE | {"application", "form", "return_reason"}),
+}
+"""What each kind is filled with. Moments are epoch seconds; `password` comes grouped in fives; `form` is a DCM number;
+`serials` may be empty."""
+_MAY_BE_UNKNOWN = frozenset({"application", "host_name", "agent", "address"})
+
+_FORM_NAMES: Final = {
+    "ja": {
+        Kind.ISSUANCE: "証明書新規発行申請書（DCM902）",
+        Kind.REVOCATION: "証明書失効申請書（DCM903）",
+        Kind.REPLACEMENT: "証明書失効・新規発行申請書（DCM904）",
+        Kind.ADMINISTRATOR_CHANGE: "管理者変更申請書（DCM905）",
+    },
+    "en": {
+        Kind.ISSUANCE: "Application for new issuance (DCM902)",
+        Kind.REVOCATION: "Application for revocation (DCM903)",
+        Kind.REPLACEMENT: "Application for revocation and new issuance (DCM904)",
+        Kind.ADMINISTRATOR_CHANGE: "Application for a change of administrator (DCM905)",
+    },
+}
+
+
 class Operator(Protocol):
-    """What mails say of who sends them."""
+    """What mails say of whom to ask."""
 
     @property
     def contact_name(self) -> str: ...
@@ -55,12 +106,60 @@ class Operator(Protocol):
     def sender_domains(self) -> tuple[str, ...]: ...
 
 
+class UnsafeAddress(ValueError):
+    """The text cannot be the address of a mail; the sentence says what an address looks like."""
+
+
+def require_safe_address(text: str) -> str:
+    """Return `text` if it is one plain mail address that no header or mail server can read as two (RFC 5321 §4.1.2).
+
+    Quoted local parts, address literals and non-ASCII addresses are lawful but refused: not every mail server on the
+    way takes them. Raises UnsafeAddress with what is wrong.
+    """
+    if not text.isascii() or not text.isprintable():
+        raise UnsafeAddress("A mail address has ASCII letters, digits and signs only, and no control characters.")
+    local, _, domain = text.partition("@")
+    if text.count("@") != 1 or not local or not domain:
+        raise UnsafeAddress("A mail address is a name, one @ and a domain.")
+    if local.startswith("-"):
+        raise UnsafeAddress("A mail address does not begin with a dash.")
+    if not _LOCAL_PART.fullmatch(local):
+        raise UnsafeAddress("The name in a mail address has no blanks, commas, quotes, brackets or doubled dots.")
+    if not _DOMAIN.fullmatch(domain):
+        raise UnsafeAddress("The domain of a mail address is two or more names joined by dots, such as example.jp.")
+    if len(text) > _LONGEST_ADDRESS or len(local) > _LONGEST_LOCAL_PART:
+        raise UnsafeAddress(f"A mail address has at most {_LONGEST_ADDRESS} characters, 64 of them before the @.")
+    return text
+
+
 @dataclasses.dataclass(frozen=True)
 class Sender:
-    """Who sends: the organisation's name, the address, and the domain of Message-IDs is the address's."""
+    """Who sends: the organisation's name, the address whose domain Message-IDs bear, and where its rules are read.
+
+    Raises UnsafeAddress, or ValueError for a name that cannot stand in a header.
+    """
 
     organization: str
     address: str
+    repository_url: str | None = None
+    cps_url: str | None = None
+
+    def __post_init__(self) -> None:
+        require_safe_address(self.address)
+        if not self.organization or _one_line(self.organization) != self.organization:
+            raise ValueError("The organisation that mails come from is a name without control characters.")
+
+    @property
+    def domain(self) -> str:
+        """Return the domain of its address."""
+        return self.address.partition("@")[2]
+
+    @functools.cached_property
+    def header(self) -> str:
+        """Return the value of From: the name in words of at most 75 characters (RFC 2047 §2), and the address."""
+        if self.organization.isascii():
+            return formataddr((self.organization, self.address))
+        return f"{Header(self.organization, 'utf-8', header_name='From').encode()} <{self.address}>"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,79 +169,122 @@ class Rendered:
     kind: NoticeKind
     cn: str | None
     subject: str
-    text: str
-
-
-class UnsafeAddress(ValueError):
-    """The text cannot be the address of a mail."""
+    text: str = dataclasses.field(repr=False)
+    """Holds a half of a credential, so it never shows in a log."""
 
 
 class Messages:
-    """Renders notices."""
+    """Renders notices and makes mails of them."""
 
     def __init__(self, sender: Sender, operator: Operator) -> None:
         self._sender = sender
         self._operator = operator
         self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+            loader=jinja2.FileSystemLoader(_TEMPLATES),
             undefined=jinja2.StrictUndefined,
             autoescape=False,  # noqa: S701 - plain text
+            finalize=_printed,
+            trim_blocks=True,
+            auto_reload=False,
             keep_trailing_newline=True,
         )
-        self._environment.filters |= {"day": _day, "moment": _moment}
+        self._environment.filters |= {"day": _day, "moment": _moment, "duration": _duration, "form_name": _form_name}
 
     def render(self, kind: NoticeKind, language: str, facts: Mapping[str, object]) -> Rendered:
-        """Return the notice in words. Raises jinja2.UndefinedError when a fact is missing."""
-        text = self._environment.get_template(f"{language}/{kind}.txt").render(
-            facts, language=language, operator=self._operator, organization=self._sender.organization
-        )
+        """Return the notice in words; facts that are not of its kind are left out, whatever they are.
+
+        Raises jinja2.UndefinedError naming the facts of its kind that are missing.
+        """
+        own = {name: _of_the_pc(name, facts.get(name)) for name in FACTS[kind]}
+        missing = sorted(name for name in FACTS[kind] - _MAY_BE_UNKNOWN if own[name] is None)
+        if missing:
+            raise jinja2.UndefinedError(f"A notice {kind} needs {', '.join(missing)}.")
+        template = self._environment.get_template(f"{language}/{kind}.txt")
+        text = template.render(own, language=language, operator=self._words_of_operator(language))
         subject, _, body = text.partition("\n")
-        cn = facts.get("cn")
-        return Rendered(kind, None if cn is None else str(cn), subject, body)
+        return Rendered(kind, str(own["cn"]) if "cn" in own else None, subject, body)
 
     def compose(self, rendered: Rendered, recipient: str, message_id: str, now: int) -> Message:
         """Return the mail; `message_id` stays the same at every try, so that a second copy shows as one.
 
-        Made with the older of the library's two kinds of message, which takes a quarter of the other's time.
+        Made with the older of the library's two kinds of message, which takes a quarter of the other's time. Raises
+        UnsafeAddress when `recipient` is not one plain address.
         """
-        sender = require_safe_address(self._sender.address)
         mail = MIMEText(rendered.text.replace("\n", "\r\n"), "plain", "utf-8", policy=_POLICY)
-        mail["From"] = formataddr((self._sender.organization, sender))
+        mail["From"] = self._sender.header
         mail["To"] = require_safe_address(recipient)
-        mail["Subject"] = Header(rendered.subject, "utf-8").encode()
+        mail["Subject"] = Header(rendered.subject, "utf-8", header_name="Subject").encode()
         mail["Date"] = format_datetime(moment(now))
-        mail["Message-ID"] = f"<{message_id}@{sender.partition('@')[2]}>"
-        mail["Auto-Submitted"] = "auto-generated"
+        mail["Message-ID"] = f"<{message_id}@{self._sender.domain}>"
+        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no holiday notice comes back
         mail[KIND_HEADER] = rendered.kind
         if rendered.cn is not None:
             mail[CN_HEADER] = rendered.cn
         return mail
 
+    def _words_of_operator(self, language: str) -> dict[str, object]:
+        operator, sender = self._operator, self._sender
+        hours = operator.hours if language == JAPANESE else operator.hours_en or operator.hours
+        return {
+            "organization": sender.organization,
+            "repository_url": sender.repository_url,
+            "cps_url": sender.cps_url,
+            "contact_name": operator.contact_name,
+            "telephone": operator.telephone,
+            "mail": operator.mail,
+            "hours": hours,
+            "sender_domains": operator.sender_domains,
+        }
 
-def require_safe_address(text: str) -> str:
-    """Return `text` if it is one plain mail address that no header or mail server can read as two.
 
-    Raises UnsafeAddress with what is wrong.
-    """
-    local, at, domain = text.rpartition("@")
-    if not at or not local or "." not in domain or len(text) > _LONGEST_ADDRESS:
-        raise UnsafeAddress("A mail address is a name, @ and a domain.")
-    if not text.isascii() or not text.isprintable() or set(text) & set(' ,;:<>()[]"\\') or "@" in local:
-        raise UnsafeAddress("A mail address has no blanks, commas, quotes or control characters, and one @.")
-    if text.startswith("-") or domain.startswith("-"):
-        raise UnsafeAddress("A mail address does not begin with a dash.")
-    return text
+def _one_line(text: str) -> str:
+    """Take out what would break a line or turn the reading direction; ideographic blanks and variants stay."""
+    if text.isprintable():  # most are, and this is quick
+        return text
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _UNPRINTED else c for c in text)
+
+
+def _printed(value: object) -> object:
+    return value if isinstance(value, jinja2.Undefined) else _one_line(str(value))
+
+
+def _of_the_pc(name: str, value: object) -> object:
+    """Shorten what a PC says of itself, and make no link of it: a thief could write there what he likes."""
+    if name not in _STATED_BY_THE_PC or not isinstance(value, str):
+        return value
+    short = value if len(value) <= _LONGEST_STATEMENT else value[: _LONGEST_STATEMENT - 1] + "…"
+    return short.replace("://", ": //").replace("@", " @ ")
 
 
 @jinja2.pass_context
 def _day(context: jinja2.runtime.Context, seconds: int) -> str:
     """Render a moment as a day of Japan."""
     day = datetime.datetime.fromtimestamp(seconds, TOKYO)
-    return f"{day.year}年{day.month}月{day.day}日" if context["language"] == "ja" else f"{day:%-d %B %Y}"
+    return f"{day.year}年{day.month}月{day.day}日" if _japanese(context) else f"{day.day} {day:%B %Y}"
 
 
 @jinja2.pass_context
 def _moment(context: jinja2.runtime.Context, seconds: int) -> str:
-    """Render a moment in Japan's time."""
-    local = datetime.datetime.fromtimestamp(seconds, TOKYO)
-    return f"{_day(context, seconds)} {local:%H:%M:%S}" + ("" if context["language"] == "ja" else " (Japan time)")
+    """Render a moment in Japan's time; the seconds fall off, so that a deadline is never promised too late."""
+    clock = f"{datetime.datetime.fromtimestamp(seconds, TOKYO):%H:%M}"
+    day = _day(context, seconds)
+    return f"{day} {clock}（日本時間）" if _japanese(context) else f"{day}, {clock} JST"
+
+
+@jinja2.pass_context
+def _duration(context: jinja2.runtime.Context, seconds: int) -> str:
+    """Render how long a thing took: in seconds up to two minutes, then in minutes begun."""
+    if seconds <= 2 * MINUTE:
+        return f"{seconds} 秒" if _japanese(context) else f"{seconds} seconds"
+    minutes = -(-seconds // MINUTE)
+    return f"約 {minutes} 分" if _japanese(context) else f"about {minutes} minutes"
+
+
+@jinja2.pass_context
+def _form_name(context: jinja2.runtime.Context, form: str) -> str:
+    """Render the name of a form."""
+    return _FORM_NAMES[str(context["language"])][Kind(form)]
+
+
+def _japanese(context: jinja2.runtime.Context) -> bool:
+    return bool(context["language"] == JAPANESE)
