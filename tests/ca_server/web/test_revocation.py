@@ -2,7 +2,10 @@
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from ca_server.clock import moment
 from ca_server.domain.seats import SeatStatus
@@ -102,6 +105,15 @@ async def test_a_certificate_that_is_altered_is_the_one_of_its_serial(office: Of
     der = leaf.public_bytes(Encoding.DER)
     (await holder.post("/acme/revoke-cert", {"certificate": jws.encode(der[:-1] + bytes([der[-1] ^ 1]))})).must(200)
     assert status(office, leaf)[0] == "revoked"
+
+
+async def test_another_issuers_certificate_of_the_same_serial_is_not_ours(office: Office, holder: Caller) -> None:
+    leaf = await holder.enrol()
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "other")])
+    start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    foreign = x509.CertificateBuilder(name, leaf.subject, leaf.public_key(), leaf.serial_number, start, end)
+    assert (await holder.revoke(foreign.sign(key, SHA256()))).refusal == NOT_FOUND
+    assert status(office, leaf)[0] == "issued"
 
 
 @pytest.mark.parametrize("certificate", [None, 1, "", "AAAA", "=", "-----BEGIN CERTIFICATE-----"])
