@@ -118,7 +118,10 @@ def test_ed25519_signs_for_an_account_but_is_not_certified() -> None:
         require_certifiable(key)
 
 
-@pytest.mark.parametrize("curve", [ec.SECP224R1(), ec.SECP521R1(), ec.SECP256K1(), ec.BrainpoolP256R1()], ids=str)
+CURVES = [ec.SECP224R1(), ec.SECP521R1(), ec.SECP256K1(), ec.BrainpoolP256R1()]
+
+
+@pytest.mark.parametrize("curve", CURVES, ids=lambda curve: curve.name)
 def test_another_curve_is_unsupported(curve: ec.EllipticCurve) -> None:
     with pytest.raises(UnsupportedKey, match=curve.name):
         require_strong(ec.generate_private_key(curve).public_key())

@@ -237,3 +237,19 @@ def _base64url(octets: bytes) -> str:
 def words(replies: Iterable[Reply]) -> list[tuple[int, str]]:
     """Return the refusals of several answers."""
     return [reply.refusal for reply in replies]
+
+
+async def send(caller: Caller, body: bytes, url: str = "/acme/new-order") -> Reply:
+    """Send a body as it is."""
+    return await caller.send("POST", url, body, JOSE)
+
+
+async def header_of(caller: Caller, url: str = "/acme/new-order", **changes: object) -> dict[str, object]:
+    """Return a right header by kid, with changes."""
+    members = {"alg": "ES256", "kid": caller.account, "url": caller.url(url), "nonce": await caller.nonce()}
+    return members | changes
+
+
+def unsigned(header: dict[str, object], payload: bytes = b"", signature: bytes = b"") -> bytes:
+    """Return a message whose signature is whatever it is."""
+    return flattened(json.dumps(header).encode(), payload, signature)

@@ -27,6 +27,7 @@ def upgrade() -> None:
     _create_acme_order()
     _create_former_key()
     _create_certificate()
+    _index_certificate()
 
 
 def _create_audit() -> None:
@@ -166,18 +167,9 @@ def _create_application() -> None:
         sa.Column("approved_by", sa.String(length=26), nullable=True),
         sa.Column("approved_at", sa.Integer(), nullable=True),
         sa.Column("return_reason", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["approved_by"],
-            ["officer.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["examined_by"],
-            ["officer.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["filed_by"],
-            ["officer.id"],
-        ),
+        sa.ForeignKeyConstraint(["approved_by"], ["officer.id"]),
+        sa.ForeignKeyConstraint(["examined_by"], ["officer.id"]),
+        sa.ForeignKeyConstraint(["filed_by"], ["officer.id"]),
         sa.PrimaryKeyConstraint("number"),
         sqlite_autoincrement=True,
     )
@@ -198,10 +190,7 @@ def _create_application_item() -> None:
         sa.Column("issuance_on", sa.String(length=10), nullable=True),
         sa.Column("new_cn", sa.String(length=11), nullable=True),
         sa.Column("failure", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["application"],
-            ["application.number"],
-        ),
+        sa.ForeignKeyConstraint(["application"], ["application.number"]),
         sa.PrimaryKeyConstraint("application", "position"),
     )
     op.create_index("application_item_by_cn", "application_item", ["cn"], unique=False)
@@ -217,14 +206,8 @@ def _create_seat() -> None:
         sa.Column("status_before_suspension", sa.String(length=10), nullable=True),
         sa.Column("application", sa.Integer(), nullable=False),
         sa.Column("approved_at", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["application"],
-            ["application.number"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["institution"],
-            ["institution.code"],
-        ),
+        sa.ForeignKeyConstraint(["application"], ["application.number"]),
+        sa.ForeignKeyConstraint(["institution"], ["institution.code"]),
         sa.PrimaryKeyConstraint("cn"),
     )
     op.create_index("seat_by_number", "seat", ["institution", "number"], unique=True)
@@ -246,10 +229,7 @@ def _create_credential() -> None:
         sa.Column("created_at", sa.Integer(), nullable=False),
         sa.Column("expires_at", sa.Integer(), nullable=False),
         sa.Column("ended_at", sa.Integer(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["cn"],
-            ["seat.cn"],
-        ),
+        sa.ForeignKeyConstraint(["cn"], ["seat.cn"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("kid_sha256"),
     )
@@ -276,10 +256,7 @@ def _create_revocation() -> None:
         sa.Column("decided_at", sa.Integer(), nullable=False),
         sa.Column("published_at", sa.Integer(), nullable=True),
         sa.Column("crl_number", sa.Integer(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["cn"],
-            ["seat.cn"],
-        ),
+        sa.ForeignKeyConstraint(["cn"], ["seat.cn"]),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(
@@ -306,14 +283,8 @@ def _create_account() -> None:
         sa.Column("device", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("created_at", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["cn"],
-            ["seat.cn"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["credential_id"],
-            ["credential.id"],
-        ),
+        sa.ForeignKeyConstraint(["cn"], ["seat.cn"]),
+        sa.ForeignKeyConstraint(["credential_id"], ["credential.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("thumbprint"),
     )
@@ -334,14 +305,8 @@ def _create_acme_order() -> None:
         sa.Column("serial", sa.String(length=40), nullable=True),
         sa.Column("created_at", sa.Integer(), nullable=False),
         sa.Column("expires_at", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_id"],
-            ["account.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["cn"],
-            ["seat.cn"],
-        ),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"]),
+        sa.ForeignKeyConstraint(["cn"], ["seat.cn"]),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("acme_order_by_account", "acme_order", ["account_id", "created_at"], unique=False)
@@ -353,10 +318,7 @@ def _create_former_key() -> None:
         sa.Column("thumbprint", sa.String(length=43), nullable=False),
         sa.Column("account_id", sa.String(length=26), nullable=False),
         sa.Column("changed_at", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_id"],
-            ["account.id"],
-        ),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"]),
         sa.PrimaryKeyConstraint("thumbprint"),
     )
 
@@ -387,20 +349,14 @@ def _create_certificate() -> None:
         sa.Column("revoked_at", sa.Integer(), nullable=True),
         sa.Column("reason", sa.Integer(), nullable=True),
         sa.Column("crl_entry", sa.LargeBinary(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["account_id"],
-            ["account.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["cn"],
-            ["seat.cn"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["order_id"],
-            ["acme_order.id"],
-        ),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"]),
+        sa.ForeignKeyConstraint(["cn"], ["seat.cn"]),
+        sa.ForeignKeyConstraint(["order_id"], ["acme_order.id"]),
         sa.PrimaryKeyConstraint("serial"),
     )
+
+
+def _index_certificate() -> None:
     op.create_index("certificate_by_cn", "certificate", ["cn"], unique=False)
     op.create_index("certificate_by_key", "certificate", ["spki_sha256"], unique=False)
     op.create_index(
