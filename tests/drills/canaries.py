@@ -157,13 +157,13 @@ def _leaks_in_columns(agency: Agency, search: Search) -> list[str]:
     return found
 
 
-def figures(agency: Agency, candidates: Iterable[Candidate]) -> list[Figure]:
+def figures(drill_name: str, agency: Agency, candidates: Iterable[Candidate]) -> list[Figure]:
     """Return the figure of a run: where its secrets stand in what it wrote."""
     candidates = list(candidates)
     keys = [(f"account key of {one.invitation.cn}", one.account_key) for one in candidates]
     keys += [(f"certificate key of {one.invitation.cn}", one.certificate_key) for one in candidates]
     secrets = secrets_of(agency, ground.delivered(agency), keys)
-    return [none_of(f"canaries: leaks of {len(secrets)} secrets", leaks(agency, secrets))]
+    return [none_of(f"{drill_name}: leaks of {len(secrets)} secrets", leaks(agency, secrets))]
 
 
 def drill(folder: Path, enrolments: int = 40, seed: int = 1, defect: str | None = None) -> list[Figure]:
@@ -173,7 +173,7 @@ def drill(folder: Path, enrolments: int = 40, seed: int = 1, defect: str | None 
         candidates = [Candidate(invitation) for invitation in ground.invited(agency, enrolments)]
         asyncio.run(_mistakes(agency, candidates))
         ground.settled(agency, 60)
-        return figures(agency, candidates)
+        return figures("canaries", agency, candidates)
 
 
 async def _mistakes(agency: Agency, candidates: list[Candidate]) -> None:

@@ -109,9 +109,11 @@ def _judged(agency: Agency, storm: Storm) -> list[Figure]:
     lacking = ground.without_their_one(agency, candidates)
     delivered = letters(agency.folder / "mailbox")
     kinds = ("enrolment-url", "enrolment-password", "fetched")
+    finished, least = ground.finished_by_another(agency), min(1, storm.kills // 10)  # else they met nothing
     slowest = max(storm.down, default=0.0)
     return [
         Figure("crash: kills, and back after", "any number", f"{storm.kills}, ≤ {slowest:.1f} s", met=True),
+        Figure("crash: plans finished after a restart", f"{least} or more", str(finished), met=finished >= least),
         counted("crash: PCs with exactly one certificate", len(cns), len(cns) - len(lacking)),
         none_of("crash: PCs that were refused", storm.refused + lacking),
         none_of("crash: signatures unknown to the records", ground.signed_unseen(agency)),
@@ -120,5 +122,5 @@ def _judged(agency: Agency, storm: Storm) -> list[Figure]:
         Figure("crash: mails twice under one Message-ID", "any number", str(copies(delivered)), met=True),
         none_of("crash: 5xx but 503", ground.errors_of_its_own(storm.tally)),
         none_of("crash: faults in the books", ground.faults(agency)),
-        *canaries.figures(agency, candidates),
+        *canaries.figures("crash", agency, candidates),
     ]

@@ -61,7 +61,7 @@ def drill(
                 *figures,
                 counted("disk: PCs with exactly one certificate", 2 * enrolments, _whole(agency, candidates)),
                 none_of("disk: faults in the books", ground.faults(agency)),
-                *canaries.figures(agency, candidates),
+                *canaries.figures("disk", agency, candidates),
             ]
         finally:
             agency.stop()

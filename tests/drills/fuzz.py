@@ -272,7 +272,7 @@ def _judged(agency: Agency, results: list[Result], cases: int, survivor: Candida
         Figure("fuzz: p99, slowest", "≤ 1 s", f"{_share(times, 0.99):.3f}, {times[-1]:.3f} s", met=not slow),
         counted("fuzz: enrolments afterwards", 1, int(survivor.chain is not None)),
         none_of("fuzz: faults in the books", ground.faults(agency)),
-        *canaries.figures(agency, [survivor]),
+        *canaries.figures("fuzz", agency, [survivor]),
     ]
 
 

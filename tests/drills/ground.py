@@ -144,6 +144,12 @@ def faults(agency: Agency) -> list[str]:
     return found
 
 
+def finished_by_another(agency: Agency) -> int:
+    """Return how many plans outlived the server that made them, and were finished by the next one."""
+    with records(agency) as connection:
+        return int(connection.execute("SELECT count(*) FROM certificate WHERE attempts > 0").fetchone()[0])
+
+
 def signed_unseen(agency: Agency) -> list[str]:
     """Return the serials that the key signed, by the witness, and that the records do not know."""
     with records(agency) as connection:

@@ -37,7 +37,7 @@ def sign_before_planning() -> None:
 
     async def carry_through(database: Any, room: Any, requested: Any, planned: Any, now: int) -> OrderFacts:
         signed = room.issuer._signer.sign(planned.tbs)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.15)
         outcome = await database.write(issuance.plan, requested, planned, room.rules.times, now)
         if isinstance(outcome, issuance.Lost):
             raise OrderNotReady(outcome.sentence)

@@ -60,7 +60,7 @@ def drill(folder: Path, urls: int = 200, seed: int = 1, defect: str | None = Non
         chains, tally = asyncio.run(_fetched(agency, first, seen))
         ground.settled(agency, 60)
         figures = _judged(agency, first, seen, chains, tally)
-        figures += canaries.figures(agency, first)
+        figures += canaries.figures("race", agency, first)
         return figures
 
 

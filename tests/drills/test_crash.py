@@ -8,7 +8,7 @@ from tests.drills.letters import Letter, missing, told_twice
 
 
 def test_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    assert missed(crash.drill(tmp_path, enrolments=40, kills=4, hurry=True)) == []
+    assert missed(crash.drill(tmp_path, enrolments=30, kills=3, hurry=True)) == []
 
 
 def test_kills_show_a_key_that_signs_before_the_plan_is_committed(tmp_path: Path) -> None:
