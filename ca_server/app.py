@@ -6,6 +6,7 @@ cheapest to mend: lock, schema, keys, records, sockets.
 
 import asyncio
 import contextlib
+import dataclasses
 import fcntl
 import logging
 from collections.abc import Iterator
@@ -153,7 +154,10 @@ class _Wiring:
         issuer = Issuer(config.authority.issuer, issuing, self._planned)
         self._room = issuance.Room(self._profile(), issuer, self._rules, new_id())
         self._version = database.data_version()
-        messages = Messages(Sender(config.authority.organization, config.mail.sender), config.operator)
+        sender = Sender(
+            config.authority.organization, config.mail.sender, config.server.public_url, config.profile.cps_url
+        )
+        messages = Messages(sender, config.operator)
         self._office = delivery.PostOffice(
             mailer_of(config), messages, self._sealer, self._urls.of("/e/"), config.credentials.wrong_passwords
         )
@@ -265,7 +269,8 @@ class _Wiring:
         """Say how the books stand, at the start as they were found: before anything is finished or published."""
         server = self._config.server
         seen = await self._database.read(reconcile.glance, self._config.authority.issuer, server.public_folder, now)
-        reconcile.report(seen)
+        ending = reconcile.issuer_ends_soon(self._issuing.certificate, self._config.profile.validity_days, now)
+        reconcile.report(dataclasses.replace(seen, alarms=seen.alarms + ending))
 
     async def _finish_orphans(self, now: int) -> None:
         await issuance.finish_orphans(self._database, self._room, crl_entry, now)

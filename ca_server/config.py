@@ -6,6 +6,7 @@ folder of the file.
 
 import dataclasses
 import ipaddress
+import re
 import tomllib
 import types
 import typing
@@ -14,6 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from protocol.renewal_info import RenewalTimes
+
+_ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
 class BadConfiguration(Exception):
@@ -278,6 +281,10 @@ def _contradictions(config: Config) -> list[str]:
             faults.append(f"{name}: must be host:port, such as 127.0.0.1:8443")
     if config.mail.transport not in ("maildir", "smtp"):
         faults.append("mail.transport: must be maildir or smtp")
+    if config.mail.smtp_user and not config.mail.smtp_starttls:
+        faults.append("mail.smtp_user: needs smtp_starttls, for a password never leaves in the clear")
+    if not _ADDRESS.fullmatch(config.mail.sender):
+        faults.append("mail.sender: must be one plain mail address")
     if not config.server.secret_files:
         faults.append("server.secret_files: must name at least one file")
     for proxy in config.server.trusted_proxies:

@@ -12,6 +12,7 @@ into an exit code, each in one table.
     ├── CredentialUnknown        one text for whatever was sent with a kid that is not ours
     ├── AccountUnknown           no account has this key or number
     ├── AccountUnusable          deactivated or revoked: 401 for ever
+    ├── KeyBlocked               the key was reported as compromised
     ├── KeyInUse                 an account has this key already
     ├── IdentifierRejected       not a name of the account's seat
     ├── IdentifierUnsupported    a type of identifier that we do not issue for
@@ -73,6 +74,13 @@ class AccountUnknown(Refusal):
 
 class AccountUnusable(Refusal):
     """The account was deactivated or revoked; it never works again."""
+
+
+class KeyBlocked(Refusal):
+    """The key was reported as compromised; it is of no use for anything."""
+
+    def __init__(self) -> None:
+        super().__init__("This key was reported as compromised; make a new one.")
 
 
 class KeyInUse(Refusal):

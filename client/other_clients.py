@@ -44,7 +44,7 @@ class Binding:
         folder = f"certbot-{name}"
         return [
             f"{trust}certbot certonly --non-interactive --agree-tos --register-unsafely-without-email --standalone "
-            f"--server {quote(self.directory)} --eab-kid {self.kid} --eab-hmac-key {self.hmac_key} "
+            f"--server {quote(self.directory)} --eab-kid {self.kid} --eab-hmac-key={self.hmac_key} "
             f"--config-dir {folder} --work-dir {folder} --logs-dir {folder} --domain {name.lower()}"
         ]
 
@@ -52,7 +52,7 @@ class Binding:
         trust = "" if self.ca_file is None else f"LEGO_CA_CERTIFICATES={quote(self.ca_file)} "
         return [
             f"{trust}lego --accept-tos --email nobody@example.invalid --server {quote(self.directory)} "
-            f"--eab --kid {self.kid} --hmac {self.hmac_key} --path lego-{name} --http --domains {name.lower()} run"
+            f"--eab --kid {self.kid} --hmac={self.hmac_key} --path lego-{name} --http --domains {name.lower()} run"
         ]
 
     def _dehydrated(self, name: str) -> list[str]:

@@ -15,6 +15,7 @@ from ca_server.errors import (
     CredentialRefused,
     CredentialUnknown,
     Invalid,
+    KeyBlocked,
     KeyInUse,
     NotAllowed,
     TryLater,
@@ -37,6 +38,7 @@ class Binding:
     account_id: str
     thumbprint: str
     jwk: str
+    spki_sha256: str
     kid: str
     mac_is_right: Callable[[str, str], bool]
     names_key: bool
@@ -78,6 +80,7 @@ def bind(
     account = accounts.by_thumbprint(connection, request.thumbprint)
     if account is not None:
         return Bound(account, fresh=False)
+    _require_unblocked(connection, request.spki_sha256)
     found = credentials.by_kid(connection, request.kid)
     if found is None:
         raise CredentialUnknown
@@ -97,6 +100,11 @@ def bind(
     accounts.add(connection, _recorded(request, str(credential.cn), credential.id, sealer), now)
     credentials.bind(connection, credential.id, request.account_id)
     return Bound(accounts.get(connection, request.account_id), fresh=True)
+
+
+def _require_unblocked(connection: store.Connection, spki_sha256: str) -> None:
+    if certificates.key_blocked(connection, spki_sha256):
+        raise KeyBlocked
 
 
 def _recorded(request: Binding, cn: str, credential_id: str, sealer: Sealer) -> NewAccountRow:
@@ -132,17 +140,25 @@ def deactivate(connection: store.Connection, account_id: str, now: int) -> Accou
     return dataclasses.replace(account, status=AccountStatus.DEACTIVATED)
 
 
-def change_key(
-    connection: store.Connection, account_id: str, thumbprints: tuple[str, str], jwk: str, now: int
-) -> AccountRow:
-    """Give the account another key (RFC 8555 §7.3.5), from the first thumbprint to the second.
+@dataclasses.dataclass(frozen=True)
+class KeyChanged:
+    """What keyChange brings, parsed: the thumbprint of the old key, and the new key in its three forms."""
 
-    Raises KeyInUse, naming the account, when the new key is or was any account's.
+    before: str
+    thumbprint: str
+    jwk: str
+    spki_sha256: str
+
+
+def change_key(connection: store.Connection, account_id: str, change: KeyChanged, now: int) -> AccountRow:
+    """Give the account another key (RFC 8555 §7.3.5).
+
+    Raises KeyInUse, naming the account, when the new key is or was any account's, KeyBlocked after a compromise.
     """
     accounts.require_valid(connection, account_id)
-    before, after = thumbprints
-    owner = accounts.owner_of_key(connection, after)
+    owner = accounts.owner_of_key(connection, change.thumbprint)
     if owner is not None:
         raise KeyInUse(owner)
-    accounts.change_key(connection, account_id, before, after, jwk, now)
+    _require_unblocked(connection, change.spki_sha256)
+    accounts.change_key(connection, account_id, change.before, change.thumbprint, change.jwk, now)
     return accounts.get(connection, account_id)

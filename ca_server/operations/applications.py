@@ -50,7 +50,9 @@ def file(connection: store.Connection, application: Application, receipt: Receip
     fields |= _wrong_names(connection, application)
     if fields:
         raise Invalid(fields)
-    return applications.file(connection, application, receipt.officer, receipt.channel, receipt.reference, now)
+    filed = applications.file(connection, application, receipt.officer, receipt.channel, receipt.reference, now)
+    _tell_applicant(connection, filed, "received", now)
+    return filed
 
 
 def _wrong_administrator(application: Application, institution: Institution | None) -> dict[str, str]:
@@ -100,12 +102,15 @@ def send_back(connection: store.Connection, number: int, officer: str, why: str,
     before = applications.get(connection, number)
     after = before.returned()
     applications.move(connection, before, after, now, f"officer:{officer}", why.strip())
-    form = after.application
-    mail = outbox.Mail(
-        "", "returned", form.administrator.email, form.language, str(form.institution), application=number
-    )
-    outbox.put(connection, mail, now)
+    _tell_applicant(connection, after, "returned", now)
     return after
+
+
+def _tell_applicant(connection: store.Connection, filed: Filed, kind: str, now: int) -> None:
+    """Queue a mail to the administrator whom the form names; another than the registered one is never filed."""
+    form = filed.application
+    address, code = form.administrator.email, str(form.institution)
+    outbox.put(connection, outbox.Mail("", kind, address, form.language, code, application=filed.number), now)
 
 
 def approve(connection: store.Connection, number: int, officer: str, now: int, *, four_eyes: bool) -> Filed:

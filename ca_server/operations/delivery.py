@@ -127,7 +127,7 @@ def _facts(connection: store.Connection, mail: Mail, office: PostOffice) -> dict
 
 
 def _addressee(connection: store.Connection, mail: Mail) -> dict[str, object]:
-    if mail.kind == NoticeKind.RETURNED and mail.application is not None:
+    if mail.kind in (NoticeKind.RECEIVED, NoticeKind.RETURNED) and mail.application is not None:
         filed = applications.get(connection, mail.application)
         form, why = filed.application, applications.return_reason(connection, mail.application)
         name, person = form.institution_name, form.administrator

@@ -14,7 +14,7 @@ from cryptography import x509
 
 from ca_server import store
 from ca_server.authority.signer import Signer
-from ca_server.clock import Clock, rfc3339
+from ca_server.clock import DAY, Clock, rfc3339
 from ca_server.operations.books.applications import applications, failed_halves
 from ca_server.operations.books.audit import audit
 from ca_server.operations.books.book import Book
@@ -34,6 +34,8 @@ from ca_server.store.revocations import newest_crl
 from keys.sealing import Sealer
 
 log = logging.getLogger(__name__)
+
+_NOTICE_DAYS = 180
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +129,14 @@ def glance(connection: store.Connection, issuer: str, public_folder: Path, now: 
         alarms.append(f"CRL {newest.number} ended at {rfc3339(newest.next_update)}.")
     age = None if newest is None else now - newest.this_update
     return Glance(open_plans, counts.get(MailStatus.PENDING, 0), dead, age, tuple(alarms))
+
+
+def issuer_ends_soon(issuing: x509.Certificate, validity_days: int, now: int) -> tuple[str, ...]:
+    """Return an alarm from 180 days before the issuing CA is too short-lived: nothing outlives its issuer."""
+    last = int(issuing.not_valid_after_utc.timestamp()) - validity_days * DAY
+    if now < last - _NOTICE_DAYS * DAY:
+        return ()
+    return (f"From {rfc3339(last)} on the issuing CA is too short-lived to issue; prepare the next one.",)
 
 
 def report(seen: Glance) -> None:

@@ -1,7 +1,8 @@
 """Who sent a request: the checks of RFC 8555 §6.2 to §6.5 in the order of protocol.md, Verifying a request.
 
-strict JWS → algorithm → jwk xor kid → url is this resource's → nonce opens → key → signature → nonce redeemed. What
-follows, the account's status and ownership, is decided in the transaction that uses them.
+strict JWS → algorithm → jwk xor kid → url is this resource's → nonce opens → key → signature → nonce redeemed → account
+valid. Its status is looked at here so that a dead account is told so before anything else, and once more, as is
+ownership, in the transaction that decides.
 """
 
 import dataclasses
@@ -78,7 +79,8 @@ class Authenticator:
     async def verify(self, body: bytes, url: str, signer: Signer) -> tuple[Jws, PublicKey, str | None]:
         """Return the message, the key that signed it, and the account that names it.
 
-        Raises Problem for whatever is wrong, AccountUnknown for a kid that is none of ours.
+        Raises Problem for whatever is wrong, AccountUnknown for a kid that is none of ours, AccountUnusable for that
+        of a dead account.
         """
         message = jws.parse(body)
         self._require_signer(message, signer)
@@ -91,6 +93,8 @@ class Authenticator:
         jws.verify(message, key)
         if not self._nonces.redeem(number):
             raise Problem(ProblemType.BAD_NONCE)
+        if account_id is not None:
+            await self._database.lookup(accounts.require_valid, account_id)
         return message, key, account_id
 
     def forget(self, account_id: str) -> None:

@@ -31,7 +31,7 @@ def test_certbot_enrols_and_renews(agency: Agency, invitation: Invitation, tmp_p
     ]  # fmt: skip
     _run(
         [*certbot, "certonly", "--standalone", "--agree-tos", "--register-unsafely-without-email", "-d", name,
-         "--eab-kid", invitation.kid, "--eab-hmac-key", invitation.mac_key],
+         "--eab-kid", invitation.kid, f"--eab-hmac-key={invitation.mac_key}"],
         REQUESTS_CA_BUNDLE=agency.root,
     )  # fmt: skip
     live = tmp_path / "config" / "live" / name / "fullchain.pem"

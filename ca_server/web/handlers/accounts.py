@@ -15,7 +15,7 @@ from ca_server.web.limits import Window, network_of
 from ca_server.web.render import Answer, Urls
 from keys.algorithms import PublicKey
 from keys.errors import KeysError
-from keys.policy import require_strong
+from keys.policy import require_strong, spki_sha256
 from keys.sealing import Sealer
 from protocol import jws
 from protocol.credential import BadCredential, mac_key, normalise_kid
@@ -99,9 +99,9 @@ class AccountHandlers:
         if jws.thumbprint(jws.public_key(asked.old_key)) != before:
             raise Problem(ProblemType.MALFORMED, "`oldKey` must be the key that the account has now.")
         _require_strong(new_key)
-        pair = (before, jws.thumbprint(new_key))
         jwk = json.dumps(jws.jwk(new_key))
-        account = await self.database.write(accounts.change_key, signed.account, pair, jwk, self.clock.now())
+        change = accounts.KeyChanged(before, jws.thumbprint(new_key), jwk, spki_sha256(new_key))
+        account = await self.database.write(accounts.change_key, signed.account, change, self.clock.now())
         self.authenticator.forget(signed.account)
         return self._answer(account, fresh=False)
 
@@ -129,6 +129,7 @@ def _request(asked: NewAccount, signed: Signed, thumbprint: str, url: str) -> ac
         account_id=new_id(),
         thumbprint=thumbprint,
         jwk=json.dumps(jws.jwk(signed.public_key)),
+        spki_sha256=spki_sha256(signed.public_key),
         kid=_kid(binding),
         mac_is_right=lambda kid, password: jws.verify_mac(binding, mac_key(kid, password)),
         names_key=_names_key(binding, signed, thumbprint),

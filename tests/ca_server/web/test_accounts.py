@@ -134,13 +134,23 @@ async def test_a_deactivated_account_gets_401_at_every_resource(office: Office, 
     assert [reply.refusal for reply in replies] == [GONE] * len(replies)
 
 
-async def test_a_deactivated_account_learns_nothing_of_certificates(office: Office, holder: Caller) -> None:
+async def test_a_deactivated_account_is_told_so_before_anything_else(office: Office, holder: Caller) -> None:
     (await holder.post(holder.account or "", {"status": "deactivated"})).must(200)
-    stranger = office.folder.issuing.certificate
-    assert (await holder.revoke(stranger)).refusal == NOT_FOUND  # of another issuer, which everybody may know
+    for url in ("/directory", "/acme/new-nonce", "/acme/new-order", "/acme/order/none"):
+        assert (await holder.post(url)).refusal == GONE
+    assert (await holder.revoke(office.folder.issuing.certificate)).refusal == GONE
     other = office.caller()
     (await other.bind(office.invitation(2))).must(201)
     assert (await holder.revoke(await other.enrol())).refusal == GONE
+
+
+async def test_a_compromised_key_signs_for_no_account(office: Office, holder: Caller) -> None:
+    key = generate("P-256")
+    (await holder.revoke(await holder.enrol(key), reason=1)).must(200)
+    with_it, other = office.caller(key=key), office.caller()
+    assert (await with_it.bind(office.invitation(2))).refusal == (400, "badPublicKey")
+    (await other.bind(office.invitation(2))).must(201)
+    assert (await other.post("/acme/key-change", other.key_change(key))).refusal == (400, "badPublicKey")
 
 
 async def test_the_key_of_a_deactivated_account_never_binds_again(office: Office, holder: Caller) -> None:
