@@ -7,11 +7,11 @@ nothing. No script, nothing loaded from elsewhere; a program asks with Accept: a
 import dataclasses
 import json
 from pathlib import Path
-from typing import Protocol
 
 import jinja2
 from aiohttp import web
 
+from ca_server.notices.messages import Operator
 from protocol.credential import BadCredential, normalise_kid
 from protocol.resources import Invitation
 from protocol.vocabulary import MediaType
@@ -24,23 +24,6 @@ _HEADERS = {
         "default-src 'none'; style-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
     ),
 }
-
-
-class OperatorNames(Protocol):
-    """What the pages say of who runs this."""
-
-    @property
-    def contact_name(self) -> str: ...
-    @property
-    def telephone(self) -> str: ...
-    @property
-    def mail(self) -> str: ...
-    @property
-    def hours(self) -> str: ...
-    @property
-    def hours_en(self) -> str | None: ...
-    @property
-    def sender_domains(self) -> tuple[str, ...]: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +40,7 @@ class Places:
 class EnrolmentPage:
     """Renders the pages; each language's are made once, for they hold nothing of a request."""
 
-    def __init__(self, places: Places, operator: OperatorNames) -> None:
+    def __init__(self, places: Places, operator: Operator) -> None:
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
         )

@@ -16,7 +16,6 @@ from tests.ca_server.web.office import INSTITUTION_NAME, Office
 MALFORMED = (400, "malformed")
 UNAUTHORIZED = (403, "unauthorized")
 GONE = (401, "unauthorized")
-NOT_FOUND = (404, "malformed")
 
 
 # --- making, finding and reading
