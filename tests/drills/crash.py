@@ -118,7 +118,7 @@ def _judged(agency: Agency, storm: Storm) -> list[Figure]:
         none_of("crash: PCs that were refused", storm.refused + lacking),
         none_of("crash: signatures unknown to the records", ground.signed_unseen(agency)),
         none_of(f"crash: lost of {3 * len(cns)} mails", missing(delivered, kinds, cns)),
-        none_of("crash: mails twice under two Message-IDs", told_twice(delivered)),
+        none_of("crash: mails twice under two Message-IDs", told_twice(delivered, kinds)),
         Figure("crash: mails twice under one Message-ID", "any number", str(copies(delivered)), met=True),
         none_of("crash: 5xx but 503", ground.errors_of_its_own(storm.tally)),
         none_of("crash: faults in the books", ground.faults(agency)),

@@ -36,11 +36,13 @@ def missing(delivered: Iterable[Letter], kinds: Iterable[str], cns: Iterable[str
     return [f"{kind} of {cn}" for cn in cns for kind in kinds if (kind, cn) not in there]
 
 
-def told_twice(delivered: Iterable[Letter]) -> list[str]:
-    """Return the mails of which there are two that do not show as one by their Message-ID."""
+def told_twice(delivered: Iterable[Letter], kinds: Iterable[str]) -> list[str]:
+    """Return the mails, one a CN of each of `kinds`, of which there are two that do not show as one by Message-ID."""
+    wanted = set(kinds)
     ids = collections.defaultdict(set)
     for letter in delivered:
-        ids[letter.kind, letter.cn].add(letter.message_id)
+        if letter.kind in wanted:
+            ids[letter.kind, letter.cn].add(letter.message_id)
     return [f"{kind} of {cn}" for (kind, cn), names in ids.items() if len(names) > 1]
 
 

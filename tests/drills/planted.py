@@ -11,6 +11,7 @@ second rather than a minute. Nothing of this is in the product.
 import argparse
 import asyncio
 import dataclasses
+import itertools
 import os
 import sys
 import time
@@ -69,15 +70,17 @@ def check_then_act() -> None:
 
 
 def stumble() -> None:
-    """The reader of CSRs falls over some inputs that nobody foresaw, and takes more than a second over others."""
+    """The reader of CSRs falls over every eighth that it refuses, and takes more than a second over every twentieth."""
+    refused = itertools.count(1)
 
     def stumbling(encoded: bytes) -> Any:
         try:
             return parse_signing_request(encoded)
         except KeysError as error:
-            if len(encoded) % 8 == 0:
+            number = next(refused)
+            if number % 8 == 0:
                 raise IndexError("list index out of range") from error
-            if len(encoded) % 32 == 1:
+            if number % 20 == 10:
                 time.sleep(1.1)
             raise
 
