@@ -1,4 +1,4 @@
-"""`python -m tests.drills [NAME…]`: the figures of issue 2, each demanded and measured. Exit 1 when one is missed."""
+"""`python -m tests.drills [NAME…]`: the figures that are demanded, each beside what was measured. Exit 1 when one is missed."""
 
 import argparse
 import sys
