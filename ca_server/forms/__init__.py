@@ -1,1 +1,1 @@
-"""The four workbooks (DCM902–905) have their place here: they draw and read cells; fields and rules are the domain's."""
+"""The four workbooks (DCM902–905) belong here: they draw and read cells; fields and rules are the domain's."""

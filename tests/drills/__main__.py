@@ -1,4 +1,4 @@
-"""`python -m tests.drills [NAME…]`: the figures that are demanded, each beside what was measured. Exit 1 when one is missed."""
+"""`python -m tests.drills [NAME…]`: what is demanded beside what was measured. Exit 1 when a figure is missed."""
 
 import argparse
 import sys
