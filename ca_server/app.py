@@ -9,6 +9,8 @@ import contextlib
 import dataclasses
 import fcntl
 import logging
+import resource
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from ca_server.authority.signer import Signer
 from ca_server.clock import HOUR, MINUTE, Clock
 from ca_server.config import Config, address_of
 from ca_server.ids import new_id
+from ca_server.language import sentence
 from ca_server.notices.mailer import MaildirMailer, Mailer, SmtpMailer
 from ca_server.notices.messages import Messages, Sender
 from ca_server.operations import applications, delivery, enrolment, issuance, publication, reconcile
@@ -32,6 +35,7 @@ from ca_server.responder.routes import application as plain_application
 from ca_server.schedule import Schedule, Task
 from ca_server.store import credentials, migrations
 from ca_server.web.authenticate import Authenticator
+from ca_server.web.doorman import Doorman
 from ca_server.web.enrolment_page import EnrolmentPage, Places
 from ca_server.web.front import Front
 from ca_server.web.handlers.accounts import AccountHandlers
@@ -47,6 +51,8 @@ log = logging.getLogger(__name__)
 
 _UNLIMITED = 1 << 60
 _SECONDS_TO_DRAIN = 10
+_SECONDS_FOR_A_HANDSHAKE = 10
+_MOST_CONNECTIONS = 5000
 
 
 crl_entry = crl.entry_of_records
@@ -97,11 +103,30 @@ async def _finish(schedule: Schedule, running: "asyncio.Task[None]") -> None:
     await running
 
 
-async def _listen(stack: contextlib.AsyncExitStack, runner: web.AppRunner, listen: str, tls: object) -> None:
+async def _listen(stack: contextlib.AsyncExitStack, runner: web.AppRunner, listen: str, tls: ssl.SSLContext | None) -> None:
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
+    server, most = runner.server, _room_for_connections()
+    assert server is not None  # noqa: S101 - after setup there is one
     host, port = address_of(listen) or ("", 0)
-    await web.TCPSite(runner, host, port, ssl_context=tls, reuse_address=True, backlog=512).start()  # type: ignore[arg-type]
+    listener = await asyncio.get_running_loop().create_server(
+        lambda: Doorman(server, lambda: len(server.connections) < most),
+        host,
+        port,
+        ssl=tls,
+        ssl_handshake_timeout=_SECONDS_FOR_A_HANDSHAKE if tls else None,
+        reuse_address=True,
+        backlog=512,
+    )
+    stack.callback(listener.close)
+
+
+def _room_for_connections() -> int:
+    """Return how many connections one listener may hold: a third of the files that this process may open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return min(hard // 3, _MOST_CONNECTIONS)
 
 
 @contextlib.contextmanager
@@ -111,7 +136,9 @@ def _lock(database: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise AlreadyServed(f"Another `warifu-ca serve` is running on {database}; stop that one first.") from error
+            raise AlreadyServed(
+                sentence("Another `warifu-ca serve` is running on {database}; stop that one first.", database=database)
+            ) from error
         yield
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ca_server.language import sentence
 from protocol.renewal_info import RenewalTimes
 
 _ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
@@ -23,8 +24,9 @@ class BadConfiguration(Exception):
     """The file cannot be used; `faults` names every field that is wrong and what it should be."""
 
     def __init__(self, path: Path, faults: list[str]) -> None:
-        super().__init__(f"{path} cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
+        self.summary = sentence("{path} cannot be used:", path=path)
         self.faults = faults
+        super().__init__("\n".join([self.summary, *(f"  {fault}" for fault in faults)]))
 
 
 def _whole(default: int, least: int, most: int) -> int:
@@ -184,17 +186,17 @@ def load(path: Path) -> Config:
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise BadConfiguration(path, ["there is no such file; `warifu-ca init` makes one"]) from error
+        raise BadConfiguration(path, [sentence("there is no such file; `warifu-ca init` makes one")]) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadConfiguration(path, [f"it is not readable TOML: {error}"]) from error
+        raise BadConfiguration(path, [sentence("it is not readable TOML: {error}", error=error)]) from error
     faults: list[str] = []
     sections = {field.name: field for field in dataclasses.fields(Config) if field.name != "path"}
-    faults += [f"[{name}]: there is no such section" for name in document if name not in sections]
+    faults += [_at(f"[{name}]", sentence("there is no such section")) for name in document if name not in sections]
     values: dict[str, object] = {}
     for name, field in sections.items():
         table = document.get(name, {})
         if not isinstance(table, dict):
-            faults.append(f"[{name}]: must be a section")
+            faults.append(_at(f"[{name}]", sentence("must be a section")))
             continue
         values[name] = _section(typing.cast(type, field.type), name, table, path.parent, faults)
     if not faults:
@@ -209,17 +211,17 @@ def _section(kind: type, name: str, table: Mapping[str, object], folder: Path, f
     fields = {field.name: field for field in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
     before = len(faults)
-    faults += [f"{name}.{key}: there is no such setting" for key in table if key not in fields]
+    faults += [_at(f"{name}.{key}", sentence("there is no such setting")) for key in table if key not in fields]
     values: dict[str, object] = {}
     for key, field in fields.items():
         if key in table:
             value = _value(hints[key], table[key], folder)
             fault = _fault(hints[key], value, field.metadata)
             if fault:
-                faults.append(f"{name}.{key}: {fault}")
+                faults.append(_at(f"{name}.{key}", fault))
             values[key] = value
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            faults.append(f"{name}.{key}: is missing")
+            faults.append(_at(f"{name}.{key}", sentence("is missing")))
         elif isinstance(field.default, Path):
             values[key] = folder / field.default
     if len(faults) > before:
@@ -227,7 +229,7 @@ def _section(kind: type, name: str, table: Mapping[str, object], folder: Path, f
     try:
         return kind(**values)
     except ValueError as error:
-        faults.append(f"[{name}]: {error}")
+        faults.append(_at(f"[{name}]", str(error)))
         return None
 
 
@@ -251,17 +253,17 @@ def _required(hint: object) -> object:
 def _fault(hint: object, value: object, metadata: Mapping[str, int]) -> str | None:
     hint = _required(hint)
     if typing.get_origin(hint) is tuple:
-        return None if isinstance(value, tuple) else "must be a list of texts"
+        return None if isinstance(value, tuple) else sentence("must be a list of texts")
     if hint is int:
         if not isinstance(value, int) or isinstance(value, bool):
-            return "must be a whole number"
+            return sentence("must be a whole number")
         least, most = metadata.get("least", value), metadata.get("most", value)
-        return None if least <= value <= most else f"must be from {least} to {most}"
+        return None if least <= value <= most else sentence("must be from {least} to {most}", least=least, most=most)
     if hint is bool:
-        return None if isinstance(value, bool) else "must be true or false"
+        return None if isinstance(value, bool) else sentence("must be true or false")
     if hint is Path:
-        return None if isinstance(value, Path) else "must be a path"
-    return None if isinstance(value, str) and value.strip() else "must be a text"
+        return None if isinstance(value, Path) else sentence("must be a path")
+    return None if isinstance(value, str) and value.strip() else sentence("must be a text")
 
 
 def _contradictions(config: Config) -> list[str]:
@@ -272,27 +274,33 @@ def _contradictions(config: Config) -> list[str]:
     ):
         parts = urlsplit(url)
         if parts.scheme != scheme or not parts.hostname or parts.path or parts.query or not url.isascii():
-            faults.append(f"{name}: must be {scheme}://host or {scheme}://host:port, without a path")
+            faults.append(
+                _at(name, sentence("must be {scheme}://host or {scheme}://host:port, without a path", scheme=scheme))
+            )
     for name, listen in (
         ("server.public_listen", config.server.public_listen),
         ("server.http_listen", config.server.http_listen),
     ):
         if address_of(listen) is None:
-            faults.append(f"{name}: must be host:port, such as 127.0.0.1:8443")
+            faults.append(_at(name, sentence("must be host:port, such as 127.0.0.1:8443")))
     if config.mail.transport not in ("maildir", "smtp"):
-        faults.append("mail.transport: must be maildir or smtp")
+        faults.append(_at("mail.transport", sentence("must be maildir or smtp")))
     if config.mail.smtp_user and not config.mail.smtp_starttls:
-        faults.append("mail.smtp_user: needs smtp_starttls, for a password never leaves in the clear")
+        faults.append(_at("mail.smtp_user", sentence("needs smtp_starttls, for a password never leaves in the clear")))
     if not _ADDRESS.fullmatch(config.mail.sender):
-        faults.append("mail.sender: must be one plain mail address")
+        faults.append(_at("mail.sender", sentence("must be one plain mail address")))
     if not config.server.secret_files:
-        faults.append("server.secret_files: must name at least one file")
+        faults.append(_at("server.secret_files", sentence("must name at least one file")))
     for proxy in config.server.trusted_proxies:
         try:
             ipaddress.ip_address(proxy)
         except ValueError:
-            faults.append(f"server.trusted_proxies: {proxy!r} is no address")
+            faults.append(_at("server.trusted_proxies", sentence("{proxy!r} is no address", proxy=proxy)))
     return faults
+
+
+def _at(place: str, fault: str) -> str:
+    return sentence("{place}: {fault}", place=place, fault=fault)
 
 
 def address_of(listen: str) -> tuple[str, int] | None:

@@ -14,6 +14,7 @@ from ca_server.authority.hierarchy import HierarchyProfile, make_ocsp_signer
 from ca_server.authority.signer import Signer
 from ca_server.clock import DAY
 from ca_server.config import Config
+from ca_server.language import sentence
 from keys.errors import KeystoreError
 from keys.generate import generate
 from keys.keystore import load_key, save_key, write_private
@@ -27,7 +28,9 @@ def passphrase(path: Path | None) -> str | None:
     try:
         return path.read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise KeystoreError(f"The passphrase file {path} cannot be read: {error}") from error
+        raise KeystoreError(
+            sentence("The passphrase file {path} cannot be read: {error}", path=path, error=error)
+        ) from error
 
 
 def load_signer(certificate: Path, key: Path, passphrase_file: Path) -> Signer:
@@ -40,7 +43,7 @@ def load_certificate(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise KeystoreError(f"{path} holds no certificate: {error}") from error
+        raise KeystoreError(sentence("{path} holds no certificate: {error}", path=path, error=error)) from error
 
 
 def load_sealer(config: Config) -> Sealer:
@@ -48,7 +51,7 @@ def load_sealer(config: Config) -> Sealer:
     try:
         return Sealer([bytes.fromhex(path.read_text("ascii").strip()) for path in config.server.secret_files])
     except (OSError, ValueError) as error:
-        raise KeystoreError(f"A server secret cannot be read: {error}") from error
+        raise KeystoreError(sentence("A server secret cannot be read: {error}", error=error)) from error
 
 
 def load_tls(config: Config) -> ssl.SSLContext:
@@ -61,7 +64,14 @@ def load_tls(config: Config) -> ssl.SSLContext:
         # An empty answer rather than the prompt of OpenSSL, which would wait for a terminal.
         context.load_cert_chain(server.tls_certificate, server.tls_key, lambda: secret or "")
     except (OSError, ssl.SSLError) as error:
-        raise KeystoreError(f"{server.tls_certificate} or {server.tls_key} cannot be used for TLS: {error}") from error
+        raise KeystoreError(
+            sentence(
+                "{tls_certificate} or {tls_key} cannot be used for TLS: {error}",
+                tls_certificate=server.tls_certificate,
+                tls_key=server.tls_key,
+                error=error,
+            )
+        ) from error
     return context
 
 

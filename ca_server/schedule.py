@@ -1,7 +1,7 @@
 """The clockwork of a running server: it looks at the clock and calls operations, and decides nothing itself.
 
 A quarter of a second is its tick: what anybody wrote is seen then, and the eager tasks look whether it concerns them. A
-task that fails is logged and tried again at its next turn; it never stops the others.
+task that fails is an alarm and is tried again after a pause that doubles to a minute; it never stops the others.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from ca_server.clock import Clock
 log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.25
+_LONGEST = 60
 
 
 @dataclasses.dataclass
@@ -27,6 +28,8 @@ class Task:
     eager: bool = True
     last: int = 0
     wanted: bool = False
+    failures: int = 0
+    paused_until: int = 0
 
 
 class Schedule:
@@ -57,7 +60,7 @@ class Schedule:
         for task in self._tasks:
             task.wanted |= changed and task.eager
             in_time = task.last <= now < task.last + task.every
-            if task.name in self._running or (in_time and not task.wanted):
+            if task.name in self._running or (in_time and not task.wanted) or now < task.paused_until <= now + _LONGEST:
                 continue
             task.last, task.wanted = now, False
             self._running[task.name] = asyncio.create_task(self._turn(task, now), name=task.name)
@@ -66,6 +69,10 @@ class Schedule:
         try:
             await task.run(now)
         except Exception:
-            log.exception("the task %s failed and will be tried again", task.name)
+            pause = min(1 << task.failures, _LONGEST)
+            task.failures, task.paused_until, task.wanted = task.failures + 1, now + pause, True
+            log.exception("ALARM: the task %s failed and will be tried again in %d s", task.name, pause)
+        else:
+            task.failures = 0
         finally:
             del self._running[task.name]

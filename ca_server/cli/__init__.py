@@ -5,11 +5,12 @@ from typing import ClassVar
 
 import click
 
+from ca_server.cli.front import Group
 from ca_server.cli.options import common
 from ca_server.cli.output import run
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Finds each command in a module of its own, imported when it is called: start-up time."""
 
     _NAMES: ClassVar = {

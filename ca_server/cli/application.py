@@ -3,13 +3,15 @@
 import click
 
 from ca_server import store
-from ca_server.cli.options import acting, common, now, officer_option, open_records, settings
-from ca_server.cli.output import answer, answer_table
+from ca_server.cli.front import Group
+from ca_server.cli.options import acting, common, not_a_code, now, officer_option, open_records, settings
+from ca_server.cli.output import answer, answer_table, spoken
 from ca_server.clock import day_in_tokyo
 from ca_server.domain import applications as forms
 from ca_server.domain.applications import Administrator, Application, Filed, Reason
 from ca_server.domain.officers import Role
 from ca_server.errors import Invalid
+from ca_server.language import sentence
 from ca_server.notices.messages import UnsafeAddress, require_safe_address
 from ca_server.operations import applications
 from ca_server.store import institutions
@@ -18,7 +20,7 @@ from protocol.names import BadName, InstitutionCode
 _CHANNEL = "command line"
 
 
-@click.group()
+@click.group(cls=Group)
 @common
 def application() -> None:
     """File and decide applications (申請書)."""
@@ -46,8 +48,8 @@ def document(filed: Filed) -> dict[str, object]:
     }
 
 
-def _told(filed: Filed, sentence: str) -> None:
-    answer(document(filed), [sentence])
+def _told(filed: Filed, words: str) -> None:
+    answer(document(filed), [words])
 
 
 @application.command()
@@ -78,7 +80,7 @@ def issue(  # noqa: PLR0913 - the fields of the form
     try:
         administrator = Administrator(family_name, given_name, furigana, require_safe_address(email.strip()))
     except UnsafeAddress as error:
-        raise Invalid({"email": str(error)}) from error
+        raise Invalid({"email": error.args[0]}) from error
     form = forms.issuance(
         institution, institution_name, administrator, count, language=language, today=day_in_tokyo(now())
     )
@@ -103,9 +105,15 @@ def _registered(connection: store.Connection, institution: str) -> tuple[str, Ad
     try:
         found = institutions.find(connection, InstitutionCode.parse(institution))
     except BadName as error:
-        raise Invalid({"institution": str(error)}) from error
+        raise Invalid({"institution": not_a_code(institution)}) from error
     if found is None:
-        raise Invalid({"institution": f"{institution} is not registered; its first application is a DCM902."})
+        raise Invalid(
+            {
+                "institution": sentence(
+                    "{institution} is not registered; its first application is a DCM902.", institution=institution
+                )
+            }
+        )
     return found.name, found.administrator, found.language
 
 
@@ -117,7 +125,12 @@ def _file(form: Application, officer_name: str, reference: str | None) -> None:
         return applications.file(connection, form, applications.Receipt(officer.id, _CHANNEL, reference), now())
 
     filed = records.write(operation)
-    _told(filed, f"Received as application {filed.number}. Next: `warifu-ca application examine {filed.number}`.")
+    _told(
+        filed,
+        sentence(
+            "Received as application {number}. Next: `warifu-ca application examine {number}`.", number=filed.number
+        ),
+    )
 
 
 @application.command()
@@ -132,7 +145,7 @@ def examine(number: int, officer_name: str) -> None:
         return applications.examine(connection, number, officer.id, now())
 
     filed = open_records(settings().config()).write(operation)
-    _told(filed, f"Application {number} is examined. Another officer approves it.")
+    _told(filed, sentence("Application {number} is examined. Another officer approves it.", number=number))
 
 
 @application.command()
@@ -149,7 +162,7 @@ def approve(number: int, officer_name: str) -> None:
         return applications.approve(connection, number, officer.id, now(), four_eyes=two)
 
     filed = open_records(config).write(operation)
-    _told(filed, f"Application {number} is approved; `warifu-ca serve` carries it out.")
+    _told(filed, sentence("Application {number} is approved; `warifu-ca serve` carries it out.", number=number))
 
 
 @application.command("return")
@@ -165,7 +178,7 @@ def send_back(number: int, reason: str, officer_name: str) -> None:
         return applications.send_back(connection, number, officer.id, reason, now())
 
     filed = open_records(settings().config()).write(operation)
-    _told(filed, f"Application {number} is returned; the administrator is told why.")
+    _told(filed, sentence("Application {number} is returned; the administrator is told why.", number=number))
 
 
 @application.command("list")
@@ -180,12 +193,19 @@ def list_applications() -> None:
             str(filed.application.institution),
             str(len(filed.application.items)),
             filed.status,
-            "urgent" if filed.application.urgent else "",
+            sentence("urgent") if filed.application.urgent else "",
         )
         for filed in listed
     ]
-    heads = ("No.", "Form", "Institution", "Items", "Status", "")
-    answer_table([document(filed) for filed in listed], heads, rows, "There are no applications.")
+    heads = (
+        sentence("No."),
+        sentence("Form"),
+        sentence("Institution"),
+        sentence("Items"),
+        sentence("Status"),
+        "",
+    )
+    answer_table([document(filed) for filed in listed], heads, rows, sentence("There are no applications."))
 
 
 @application.command()
@@ -195,10 +215,22 @@ def show(number: int) -> None:
     """Show one application and how far each certificate of it is."""
     filed = open_records(settings().config()).read(applications.show, number)
     form = filed.application
-    words = [f"Application {number}: {form.kind}, {form.institution} {form.institution_name}, {filed.status}"]
+    words: list[str] = [
+        sentence(
+            "Application {number}: {kind}, {institution} {name}, {status}",
+            number=number,
+            kind=form.kind,
+            institution=form.institution,
+            name=form.institution_name,
+            status=filed.status,
+        )
+    ]
     for item in form.items:
+        name = item.cn or item.new_cn or spoken(sentence("(no CN yet)"))
         halves = [
-            f"{name} {half}" for name, half in (("revocation", item.revocation), ("issuance", item.issuance)) if half
+            spoken(sentence("{half} {state}", half=half, state=state))
+            for half, state in ((sentence("revocation"), item.revocation), (sentence("issuance"), item.issuance))
+            if state
         ]
-        words.append(f"  {item.cn or item.new_cn or '(no CN yet)'}: {', '.join(halves)} {item.failure or ''}".rstrip())
+        words.append(f"  {name}: {', '.join(halves)} {item.failure or ''}".rstrip())
     answer(document(filed), words)

@@ -6,12 +6,14 @@ import click
 
 from ca_server import store
 from ca_server.authority.crl import entry_of_records
+from ca_server.cli.front import Group
 from ca_server.cli.options import acting, common, now, officer_option, open_records, settings
 from ca_server.cli.output import LATER, Stop, answer, answer_table
 from ca_server.clock import rfc3339
 from ca_server.domain.certificates import Certificate, CertificateStatus
 from ca_server.domain.officers import Role
 from ca_server.errors import Invalid, NotFound
+from ca_server.language import sentence
 from ca_server.operations import revocation
 from ca_server.operations.revocation import Decision
 from ca_server.store import SynchronousDatabase, audit, certificates, revocations, seats
@@ -30,7 +32,7 @@ _REASONS = [
 ]
 
 
-@click.group()
+@click.group(cls=Group)
 @common
 def certificate() -> None:
     """Look at certificates, and revoke them at once."""
@@ -55,8 +57,8 @@ def list_certificates() -> None:
     at = now()
     listed = open_records(settings().config()).read(certificates.signed)
     rows = [(str(one.cn), one.serial[:12] + "…", one.word_at(at), rfc3339(one.not_after)) for one in listed]
-    heads = ("CN", "Serial", "Status", "Valid until")
-    answer_table([document(one, at) for one in listed], heads, rows, "No certificate has been issued.")
+    heads = ("CN", sentence("Serial"), sentence("Status"), sentence("Valid until"))
+    answer_table([document(one, at) for one in listed], heads, rows, sentence("No certificate has been issued."))
 
 
 @certificate.command()
@@ -75,8 +77,13 @@ def show(cn: str) -> None:
         "certificates": [document(one, at) for one in issued],
         "history": [{"at": rfc3339(when), "who": who, "what": what, **detail} for when, who, what, detail in history],
     }
-    words = [f"{cn}: {seat.status}"]
-    words += [f"  {one.serial} {one.word_at(at)} until {rfc3339(one.not_after)}" for one in issued]
+    words: list[str] = [sentence("{cn}: {status}", cn=cn, status=seat.status)]
+    words += [
+        sentence(
+            "  {serial} {status} until {end}", serial=one.serial, status=one.word_at(at), end=rfc3339(one.not_after)
+        )
+        for one in issued
+    ]
     words += [f"  {rfc3339(when)} {what}" for when, _, what, _ in history]
     answer(whole, words)
 
@@ -101,7 +108,11 @@ def revoke(cn: str, serial: str | None, reason: str, officer_name: str) -> None:
             return revocation.revoke_seat(connection, name, decision, entry_of_records)
         found = certificates.find(connection, serial.lower().lstrip("0"))
         if found is None or found.cn != name:
-            raise NotFound(f"{cn} has no certificate {serial}; see `warifu-ca certificate show {cn}`.")
+            raise NotFound(
+                sentence(
+                    "{cn} has no certificate {serial}; see `warifu-ca certificate show {cn}`.", cn=cn, serial=serial
+                )
+            )
         return revocation.revoke_certificate(connection, found.serial, decision, entry_of_records)
 
     started = time.monotonic()
@@ -117,9 +128,14 @@ def revoke(cn: str, serial: str | None, reason: str, officer_name: str) -> None:
         "seconds": seconds,
     }
     if done:
-        answer(whole, [f"{cn} is revoked; OCSP and CRL showed it after {seconds} seconds."])
+        answer(
+            whole,
+            [sentence("{cn} is revoked; OCSP and CRL showed it after {seconds} seconds.", cn=cn, seconds=seconds)],
+        )
         return
-    answer(whole, [f"{cn} is revoked on record; OCSP and CRL will show it when `warifu-ca serve` runs."])
+    answer(
+        whole, [sentence("{cn} is revoked on record; OCSP and CRL will show it when `warifu-ca serve` runs.", cn=cn)]
+    )
     raise Stop(LATER)
 
 
@@ -137,4 +153,4 @@ def _name(cn: str) -> CommonName:
     try:
         return CommonName.parse(cn)
     except BadName as error:
-        raise Invalid({"cn": str(error)}) from error
+        raise Invalid({"cn": sentence("{text!r} is not a common name: it looks like F123456-001.", text=cn)}) from error

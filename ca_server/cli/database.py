@@ -2,12 +2,14 @@
 
 import click
 
+from ca_server.cli.front import Group
 from ca_server.cli.options import common, settings
 from ca_server.cli.output import answer
+from ca_server.language import sentence
 from ca_server.store import migrations
 
 
-@click.group()
+@click.group(cls=Group)
 @common
 def database() -> None:
     """Look after the database."""
@@ -19,4 +21,4 @@ def upgrade() -> None:
     """Bring the schema up to this program's, with `serve` stopped."""
     path = settings().config().server.database
     migrations.upgrade(path)
-    answer({"database": str(path)}, [f"{path} has the present schema."])
+    answer({"database": str(path)}, [sentence("{path} has the present schema.", path=path)])

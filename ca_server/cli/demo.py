@@ -21,8 +21,10 @@ from pathlib import Path
 
 import click
 
+from ca_server.cli.front import Command
 from ca_server.cli.options import common
-from ca_server.cli.output import FAILURE, Stop
+from ca_server.cli.output import FAILURE, Stop, spoken
+from ca_server.language import sentence
 from keys.keystore import write_private
 
 _OFFICERS = ("佐藤 花子", "鈴木 一郎")
@@ -34,7 +36,7 @@ class _Failed(Exception):
     """A step did not end as it must."""
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--serve", "keep_serving", is_flag=True, help="Leave the service running, with a URL and password to try."
 )
@@ -51,7 +53,7 @@ def demo(keep_serving: bool) -> None:
             else:
                 _live(stage, invitations)
     except _Failed as failure:
-        click.echo(f"\nThe demo stopped: {failure}", err=True)
+        click.echo(spoken(sentence("The demo stopped: {failure}", failure=failure)), err=True)
         raise Stop(FAILURE) from failure
     finally:
         shutil.rmtree(folder, ignore_errors=True)

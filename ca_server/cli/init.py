@@ -31,12 +31,14 @@ from ca_server.authority.hierarchy import (
     make_tls_server,
 )
 from ca_server.authority.signer import Signer
+from ca_server.cli.front import Command
 from ca_server.cli.options import common, now
-from ca_server.cli.output import answer, say
+from ca_server.cli.output import answer, say, spoken
 from ca_server.cli.template import render_configuration
 from ca_server.config import load
 from ca_server.errors import Invalid, NotAllowed
 from ca_server.keyring import passphrase
+from ca_server.language import sentence
 from ca_server.operations.publication import place
 from ca_server.store import migrations
 from keys.generate import generate
@@ -60,7 +62,7 @@ class Plan:
     issuing_key: str
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--directory", type=click.Path(path_type=Path), required=True, help="An empty or new folder.")
 @click.option("--public-url", required=True, help="https://HOST[:PORT] of ACME and enrolment.")
 @click.option("--http-url", required=True, help="http://HOST[:PORT] of OCSP and CRLs.")
@@ -83,8 +85,10 @@ def init(  # noqa: PLR0913 - the questions of a beginning
     _require_empty(directory)
     secret = passphrase(passphrase_file)
     if secret is None and not non_interactive:
-        say("One passphrase protects every key. Leave it empty for random ones in the folder secrets/.")
-        secret = click.prompt("Passphrase", default="", hide_input=True, confirmation_prompt=True, show_default=False)
+        say(sentence("One passphrase protects every key. Leave it empty for random ones in the folder secrets/."))
+        secret = click.prompt(
+            spoken(sentence("Passphrase")), default="", hide_input=True, confirmation_prompt=True, show_default=False
+        )
     plan = Plan(
         directory.absolute(),
         public_url.rstrip("/"),
@@ -101,11 +105,11 @@ def init(  # noqa: PLR0913 - the questions of a beginning
     answer(
         whole,
         [
-            f"A new CA is in {plan.folder}.",
-            f"  root, SHA-256: {fingerprint}",
-            f"  next: warifu-ca --config {config} officer add NAME --role ra",
-            f"        warifu-ca --config {config} serve",
-            "  move the folder root/ and secrets/root.passphrase to a safe: serving does not need them.",
+            sentence("A new CA is in {folder}.", folder=plan.folder),
+            sentence("  root, SHA-256: {fingerprint}", fingerprint=fingerprint),
+            sentence("  next: warifu-ca --config {config} officer add NAME --role ra", config=config),
+            sentence("        warifu-ca --config {config} serve", config=config),
+            sentence("  move the folder root/ and secrets/root.passphrase to a safe: serving does not need them."),
         ],
     )
 
@@ -115,14 +119,16 @@ def _require_urls(public_url: str, http_url: str) -> None:
     for name, url, scheme in (("public-url", public_url, "https"), ("http-url", http_url, "http")):
         parts = urlsplit(url)
         if parts.scheme != scheme or not parts.hostname or parts.path.strip("/"):
-            fields[name] = f"Give {scheme}://HOST or {scheme}://HOST:PORT, without a path."
+            fields[name] = sentence("Give {scheme}://HOST or {scheme}://HOST:PORT, without a path.", scheme=scheme)
     if fields:
         raise Invalid(fields)
 
 
 def _require_empty(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise NotAllowed(f"{folder} is not empty; a CA is never overwritten. Choose another folder.")
+        raise NotAllowed(
+            sentence("{folder} is not empty; a CA is never overwritten. Choose another folder.", folder=folder)
+        )
 
 
 def _make(plan: Plan) -> x509.Certificate:

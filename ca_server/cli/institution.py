@@ -4,16 +4,18 @@ import dataclasses
 
 import click
 
-from ca_server.cli.options import common, open_records, settings
+from ca_server.cli.front import Group
+from ca_server.cli.options import common, not_a_code, open_records, settings
 from ca_server.cli.output import answer, answer_table
 from ca_server.clock import rfc3339
 from ca_server.errors import NotFound
+from ca_server.language import sentence
 from ca_server.store import institutions
 from ca_server.store.institutions import Institution
 from protocol.names import BadName, InstitutionCode
 
 
-@click.group()
+@click.group(cls=Group)
 @common
 def institution() -> None:
     """Look at the registered institutions and their administrators."""
@@ -36,8 +38,8 @@ def list_institutions() -> None:
     """Show every institution."""
     listed = open_records(settings().config()).read(institutions.all_institutions)
     rows = [(str(one.code), one.name, one.administrator.email, str(one.last_number)) for one in listed]
-    heads = ("Code", "Name", "Administrator's mail", "CNs")
-    answer_table([_document(one) for one in listed], heads, rows, "No institution is registered.")
+    heads = (sentence("Code"), sentence("Name"), sentence("Administrator's mail"), sentence("CNs"))
+    answer_table([_document(one) for one in listed], heads, rows, sentence("No institution is registered."))
 
 
 @institution.command()
@@ -48,14 +50,14 @@ def show(code: str) -> None:
     try:
         parsed = InstitutionCode.parse(code)
     except BadName as error:
-        raise NotFound(str(error)) from error
+        raise NotFound(not_a_code(code)) from error
     one = open_records(settings().config()).read(institutions.find, parsed)
     if one is None:
-        raise NotFound(f"{code} is not registered.")
+        raise NotFound(sentence("{code} is not registered.", code=code))
     person = one.administrator
     words = [
-        f"{one.code} {one.name}, registered {rfc3339(one.registered_at)}",
-        f"  administrator: {person.family_name} {person.given_name} ({person.furigana}), {person.email}",
-        f"  mails in: {one.language}; CNs assigned: {one.last_number}",
+        sentence("{code} {name}, registered {at}", code=one.code, name=one.name, at=rfc3339(one.registered_at)),
+        sentence("  administrator: {family_name} {given_name} ({furigana}), {email}", **dataclasses.asdict(person)),
+        sentence("  mails in: {language}; CNs assigned: {count}", language=one.language, count=one.last_number),
     ]
     answer(_document(one), words)

@@ -4,21 +4,23 @@ from email.utils import parsedate_to_datetime
 
 import click
 
+from ca_server.cli.front import Command
 from ca_server.cli.options import common, settings
 from ca_server.cli.output import answer
 from ca_server.clock import rfc3339
 from ca_server.errors import NotAllowed
+from ca_server.language import sentence
 from ca_server.notices.mailer import read_maildir
 from ca_server.notices.messages import CN_HEADER, KIND_HEADER
 
 
-@click.command()
+@click.command(cls=Command)
 @common
 def mailbox() -> None:
     """Show the mails of a trial, oldest first. Refuses when mails really leave by SMTP."""
     config = settings().config()
     if config.mail.transport != "maildir":
-        raise NotAllowed("Mails leave by SMTP here, so there is no mailbox to look into.")
+        raise NotAllowed(sentence("Mails leave by SMTP here, so there is no mailbox to look into."))
     listed = [
         {
             "to": str(mail["To"]),
@@ -30,14 +32,14 @@ def mailbox() -> None:
         }
         for mail in read_maildir(config.mail.maildir)
     ]
-    words = []
+    words: list[str] = []
     for one in listed:
         words += [
-            f"To: {one['to']}",
-            f"Subject: {one['subject']}",
-            f"Date: {one['date']}",
+            sentence("To: {to}", to=one["to"]),
+            sentence("Subject: {subject}", subject=one["subject"]),
+            sentence("Date: {date}", date=one["date"]),
             "",
             str(one["text"]),
             "─" * 72,
         ]
-    answer(listed, words or ["No mail has been delivered."])
+    answer(listed, words or [sentence("No mail has been delivered.")])

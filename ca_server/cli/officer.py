@@ -2,15 +2,17 @@
 
 import click
 
+from ca_server.cli.front import Group
 from ca_server.cli.options import common, login, now, open_records, settings
 from ca_server.cli.output import answer, answer_table
 from ca_server.domain.officers import Officer, Role, require_name
 from ca_server.errors import Invalid
 from ca_server.ids import new_id
+from ca_server.language import sentence
 from ca_server.store import Duplicate, officers
 
 
-@click.group()
+@click.group(cls=Group)
 @common
 def officer() -> None:
     """Register officers and take their rights."""
@@ -32,8 +34,10 @@ def add(name: str, role: str, os_user: str | None) -> None:
     try:
         records.write(officers.add, fresh, now(), f"login:{login()}")
     except Duplicate as error:
-        raise Invalid({"name": f"An officer {name!r} is registered already (see `warifu-ca officer list`)."}) from error
-    answer(_document(fresh), [f"Registered {fresh.name} as {fresh.role}."])
+        raise Invalid(
+            {"name": sentence("An officer {name!r} is registered already (see `warifu-ca officer list`).", name=name)}
+        ) from error
+    answer(_document(fresh), [sentence("Registered {name} as {role}.", name=fresh.name, role=fresh.role)])
 
 
 @officer.command("list")
@@ -41,8 +45,13 @@ def add(name: str, role: str, os_user: str | None) -> None:
 def list_officers() -> None:
     """Show every officer."""
     listed = open_records(settings().config()).read(officers.all_officers)
-    rows = [(one.name, one.role, one.os_user or "", "disabled" if one.disabled_at else "") for one in listed]
-    answer_table([_document(one) for one in listed], ("Name", "Role", "Login", ""), rows, "No officer is registered.")
+    rows = [(one.name, one.role, one.os_user or "", sentence("disabled") if one.disabled_at else "") for one in listed]
+    answer_table(
+        [_document(one) for one in listed],
+        (sentence("Name"), sentence("Role"), sentence("Login"), ""),
+        rows,
+        sentence("No officer is registered."),
+    )
 
 
 @officer.command()
@@ -53,6 +62,6 @@ def disable(name: str) -> None:
     records = open_records(settings().config())
     one = records.read(officers.by_name, name)
     if one.disabled_at is not None:
-        raise Invalid({"name": f"{one.name} is disabled already."})
+        raise Invalid({"name": sentence("{name} is disabled already.", name=one.name)})
     records.write(officers.disable, one, now(), f"login:{login()}")
-    answer({"name": one.name, "disabled": True}, [f"{one.name} can no longer act."])
+    answer({"name": one.name, "disabled": True}, [sentence("{name} can no longer act.", name=one.name)])

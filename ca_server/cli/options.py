@@ -1,6 +1,7 @@
-"""What every command takes: --config (or WARIFU_CONFIG) and --json, before or after the subcommand."""
+"""What every command takes: --config (or WARIFU_CONFIG), --lang and --json, before or after the subcommand."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ca_server.clock import SystemClock
+from ca_server.language import CODES, Language, Sentence, choose, sentence
 
 if TYPE_CHECKING:  # commands that need no records start without SQLAlchemy
     from ca_server.config import Config
@@ -26,6 +28,12 @@ class Settings:
 
     config_path: Path | None = None
     json: bool = False
+    lang: str | None = None
+
+    @functools.cached_property
+    def language(self) -> Language:
+        """The language of the person: --lang, else what the environment names."""
+        return choose(self.lang, os.environ)
 
     def config(self) -> "Config":
         """Return the configuration: --config, else WARIFU_CONFIG, else warifu.toml here. Raises BadConfiguration."""
@@ -50,7 +58,7 @@ def _remember_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 def common(function: F) -> F:
-    """Add --config and --json to a command or a group."""
+    """Add --config, --json and --lang to a command or a group."""
     config = click.option(
         "--config",
         type=click.Path(path_type=Path),
@@ -69,7 +77,14 @@ def common(function: F) -> F:
         is_eager=True,
         help="One JSON document on stdout.",
     )
-    return config(as_json(function))
+    lang = click.option(
+        "--lang",
+        type=click.Choice(CODES),
+        expose_value=False,
+        is_eager=True,
+        help="The language of words (else that of the environment).",
+    )
+    return config(as_json(lang(function)))
 
 
 def officer_option(function: F) -> F:
@@ -94,6 +109,11 @@ def acting(connection: "Connection", name: str, role: "Role") -> "Officer":
     officer = officers.by_name(connection, name)
     officer.require(role, login())
     return officer
+
+
+def not_a_code(text: str) -> Sentence:
+    """Return what is told of a text that is no institution's code."""
+    return sentence("{text!r} is not an institution code: it is F and six digits, such as F123456.", text=text)
 
 
 def login() -> str:

@@ -13,6 +13,7 @@ import click
 from ca_server.cli.options import Settings, settings
 from ca_server.config import BadConfiguration
 from ca_server.errors import Invalid
+from ca_server.language import Sentence, sentence
 
 DONE, FAILURE, USAGE, LATER, REFUSED, PERSON = range(6)
 
@@ -28,7 +29,7 @@ class Stop(Exception):
 def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; no error reaches a person as a trace but an unforeseen one."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    remembered = Settings()
+    remembered = Settings(lang=_lang(sys.argv[1:] if arguments is None else arguments))
     try:
         command.main(args=arguments, prog_name="warifu-ca", standalone_mode=False, obj=remembered)
     except Stop as stop:
@@ -36,23 +37,55 @@ def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.Abort:
-        click.echo("Stopped.", err=True)
+        click.echo(remembered.language.say(sentence("Stopped.")), err=True)
         return FAILURE
     except click.UsageError as error:
-        _tell("usage", error.format_message(), {}, remembered)
+        from ca_server.cli.front import complaint
+
+        if isinstance(error, click.exceptions.NoArgsIsHelpError) and not remembered.json:
+            click.echo(error.format_message(), err=True)
+            return USAGE
+        _tell("usage", remembered.language.say(complaint(error)), {}, remembered)
         if error.ctx is not None and not remembered.json:
-            click.echo(f"Try '{error.ctx.command_path} --help'.", err=True)
+            hint = sentence("Try '{command} --help'.", command=error.ctx.command_path)
+            click.echo(remembered.language.say(hint), err=True)
         return USAGE
     except Exception as error:
-        code = _code_of(error)
-        if code is None:
-            logging.getLogger(__name__).exception("this was not foreseen")
-        fields = error.fields if isinstance(error, Invalid) else {}
-        if isinstance(error, BadConfiguration):
-            fields = dict(fault.partition(": ")[::2] for fault in error.faults)
-        _tell(type(error).__name__, str(error) or type(error).__name__, fields, remembered)
-        return FAILURE if code is None else code
+        return _failed(error, remembered)
     return DONE
+
+
+def _lang(arguments: Sequence[str]) -> str | None:
+    """Return what --lang says, before the command line is parsed: what is wrong with it must be said too."""
+    wanted = None
+    for place, argument in enumerate(arguments):
+        if argument.startswith("--lang="):
+            wanted = argument.removeprefix("--lang=")
+        elif argument == "--lang" and place + 1 < len(arguments):
+            wanted = arguments[place + 1]
+    return wanted
+
+
+def _failed(error: Exception, remembered: Settings) -> int:
+    """Tell the person what went wrong, and return the exit code."""
+    code = _code_of(error)
+    if code is None:
+        logging.getLogger(__name__).exception("this was not foreseen")
+    say = remembered.language.say
+    match error:
+        case Invalid():
+            fields = {name: say(remedy) for name, remedy in error.fields.items()}
+            lines = [f"{name}: {remedy}" for name, remedy in fields.items()]
+            _tell(type(error).__name__, "; ".join(lines), fields, remembered, lines)
+        case BadConfiguration():
+            lines = [say(fault) for fault in error.faults]
+            fields = dict(line.partition(": ")[::2] for line in lines if ": " in line)
+            summary = say(error.summary)
+            _tell(type(error).__name__, "\n  ".join([summary, *lines]), fields, remembered)
+        case _:
+            told = error.args[0] if len(error.args) == 1 and isinstance(error.args[0], Sentence) else None
+            _tell(type(error).__name__, say(told or str(error) or type(error).__name__), {}, remembered)
+    return FAILURE if code is None else code
 
 
 def _code_of(error: Exception) -> int | None:
@@ -74,19 +107,32 @@ def _code_of(error: Exception) -> int | None:
     return next((code for kind, code in codes if isinstance(error, kind)), None)
 
 
-def _tell(kind: str, detail: str, fields: dict[str, str], remembered: Settings) -> None:
+def _tell(
+    kind: str, detail: str, fields: dict[str, str], remembered: Settings, lines: Sequence[str] | None = None
+) -> None:
+    """Tell of an error: a document under --json, otherwise `lines` below its head, or the detail behind it."""
     if remembered.json:
         click.echo(json.dumps({"error": {"type": kind, "detail": detail, "fields": fields}}, ensure_ascii=False))
         return
-    click.echo(f"Error: {detail}" if not fields or detail.count("\n") else "Error:", err=True)
-    if fields and not detail.count("\n"):
-        for name, remedy in fields.items():
-            click.echo(f"  {name}: {remedy}", err=True)
+    told = sentence("Error: {detail}", detail=detail) if lines is None else sentence("Error:")
+    click.echo(remembered.language.say(told), err=True)
+    for line in lines or ():
+        click.echo(f"  {line}", err=True)
+
+
+def spoken(text: str) -> str:
+    """Return a sentence or a word in the language of the person."""
+    return settings().language.say(text)
+
+
+def warn(text: Sentence) -> None:
+    """Warn the person on stderr."""
+    click.echo(spoken(sentence("WARNING: {warning}", warning=text)), err=True)
 
 
 def say(text: str) -> None:
     """Say a sentence to the person: on stdout, or on stderr beside a JSON document."""
-    click.echo(text, err=settings().json)
+    click.echo(spoken(text), err=settings().json)
 
 
 def answer(document: object, words: Iterable[str]) -> None:
@@ -95,7 +141,7 @@ def answer(document: object, words: Iterable[str]) -> None:
         click.echo(json.dumps(document, ensure_ascii=False))
     else:
         for line in words:
-            click.echo(line)
+            click.echo(spoken(line))
 
 
 def answer_table(documents: Sequence[object], heads: Sequence[str], rows: Iterable[Sequence[str]], none: str) -> None:
@@ -104,13 +150,13 @@ def answer_table(documents: Sequence[object], heads: Sequence[str], rows: Iterab
         click.echo(json.dumps(documents, ensure_ascii=False))
         return
     if not documents:
-        click.echo(none)
+        click.echo(spoken(none))
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*heads, box=SIMPLE_HEAD, pad_edge=False, expand=False)
+    table = Table(*(spoken(head) for head in heads), box=SIMPLE_HEAD, pad_edge=False, expand=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(spoken(cell) for cell in row))
     Console(width=None if sys.stdout.isatty() else 80, highlight=False).print(table)

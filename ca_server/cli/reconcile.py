@@ -5,15 +5,17 @@ import dataclasses
 import click
 
 from ca_server import keyring
+from ca_server.cli.front import Command
 from ca_server.cli.options import common, open_records, settings
-from ca_server.cli.output import PERSON, Stop, answer
+from ca_server.cli.output import PERSON, Stop, answer, spoken
 from ca_server.clock import MINUTE, SystemClock
 from ca_server.config import Config
+from ca_server.language import sentence
 from ca_server.operations.books.clear_text import Places
 from ca_server.operations.reconcile import Balance, Premises, balance
 
 
-@click.command()
+@click.command(cls=Command)
 @common
 def reconcile() -> None:
     """Balance the books: what the records say, what was signed, published and mailed.
@@ -34,11 +36,15 @@ def reconcile() -> None:
 
 def _words(found: Balance) -> list[str]:
     wrong = sum(len(book.findings) for book in found.books)
-    words = ["The books balance." if found.balanced else f"The books do not balance: {wrong} findings."]
+    words: list[str] = [
+        sentence("The books balance.")
+        if found.balanced
+        else sentence("The books do not balance: {count} findings.", count=wrong)
+    ]
     for book in found.books:
-        words.append(f"  {book.name:<14}{book.checked:>8} checked")
-        words += [f"    {finding}" for finding in book.findings]
-    return words + [f"WARNING: {warning}" for warning in found.warnings]
+        words.append(sentence("  {name:<14}{count:>8} checked", name=book.name, count=book.checked))
+        words += [f"    {spoken(finding)}" for finding in book.findings]
+    return words + [sentence("WARNING: {warning}", warning=warning) for warning in found.warnings]
 
 
 def premises(config: Config) -> Premises:

@@ -7,12 +7,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca_server import keyring
 from ca_server.authority.hierarchy import make_root_crl
+from ca_server.cli.front import Group
 from ca_server.cli.options import common, now, settings
 from ca_server.cli.output import answer
+from ca_server.language import sentence
 from ca_server.operations.publication import place, published_number
 
 
-@click.group()
+@click.group(cls=Group)
 @common
 def root() -> None:
     """Use the root's key."""
@@ -40,4 +42,7 @@ def sign_crl(key: Path | None, passphrase_file: Path | None) -> None:
     number = published_number(path) + 1
     place(path, make_root_crl(keyring.hierarchy_profile(config), signer, [], number, now()))
     place(path.with_suffix(".cer"), signer.certificate.public_bytes(Encoding.DER))
-    answer({"number": number, "path": str(path)}, [f"The root's CRL number {number} is in {path}, good for 12 months."])
+    answer(
+        {"number": number, "path": str(path)},
+        [sentence("The root's CRL number {number} is in {path}, good for 12 months.", number=number, path=path)],
+    )

@@ -9,14 +9,16 @@ from urllib.parse import urlsplit
 import click
 
 from ca_server.app import AlreadyServed, Service
+from ca_server.cli.front import Command
 from ca_server.cli.options import common, settings
-from ca_server.cli.output import say
+from ca_server.cli.output import say, warn
 from ca_server.clock import SystemClock
 from ca_server.config import Config
 from ca_server.errors import NotAllowed
+from ca_server.language import sentence
 
 
-@click.command()
+@click.command(cls=Command)
 @common
 def serve() -> None:
     """Serve ACME and enrolment on the public address, OCSP and CRLs on the plain one."""
@@ -24,13 +26,13 @@ def serve() -> None:
     logging.getLogger("warifu.access").setLevel(logging.INFO)
     logging.getLogger("ca_server").setLevel(logging.INFO)
     if config.mail.transport == "maildir" and not _is_loopback(config):
-        click.echo('WARNING: mails go into a maildir and reach nobody; set [mail] transport = "smtp".', err=True)
+        warn(sentence('mails go into a maildir and reach nobody; set [mail] transport = "smtp".'))
     try:
         import uvloop
 
         uvloop.run(_serve(config))
     except AlreadyServed as error:
-        raise NotAllowed(str(error)) from error
+        raise NotAllowed(error.args[0]) from error
 
 
 async def _serve(config: Config) -> None:
@@ -40,7 +42,13 @@ async def _serve(config: Config) -> None:
         loop.add_signal_handler(each, stopping.set)
     service = Service(config, SystemClock())
     await service.start()
-    say(f"Ready: {config.server.public_url} (ACME, enrolment) and {config.server.http_url} (OCSP, CRL).")
+    say(
+        sentence(
+            "Ready: {public_url} (ACME, enrolment) and {http_url} (OCSP, CRL).",
+            public_url=config.server.public_url,
+            http_url=config.server.http_url,
+        )
+    )
     sys.stdout.flush()
     await stopping.wait()
     await service.stop()

@@ -15,6 +15,7 @@ import unicodedata
 from enum import StrEnum
 
 from ca_server.errors import Invalid, NotAllowed, NotEntitled
+from ca_server.language import sentence
 from protocol.names import BadName, CommonName, InstitutionCode
 from protocol.vocabulary import RevocationReason
 
@@ -167,7 +168,14 @@ class Filed:
 
     def examined(self, officer: str) -> "Filed":
         """Return it examined by `officer`, who cannot be the one who filed it under the rule of four eyes."""
-        self._require(Status.RECEIVED, "examined")
+        if self.status is not Status.RECEIVED:
+            raise NotAllowed(
+                sentence(
+                    "Application {number} is {status}; only a received one can be examined.",
+                    number=self.number,
+                    status=self.status,
+                )
+            )
         return dataclasses.replace(self, status=Status.EXAMINED, examined_by=officer)
 
     def approved(self, officer: str, *, four_eyes: bool) -> "Filed":
@@ -176,24 +184,38 @@ class Filed:
         Raises NotEntitled when the same officer filed or examined it and two are required, and NotAllowed when it was
         not examined or no longer says what was examined.
         """
-        self._require(Status.EXAMINED, "approved")
+        if self.status is not Status.EXAMINED:
+            raise NotAllowed(
+                sentence(
+                    "Application {number} is {status}; only an examined one can be approved.",
+                    number=self.number,
+                    status=self.status,
+                )
+            )
         if four_eyes and officer in (self.examined_by, self.filed_by):
             raise NotEntitled(
-                f"Application {self.number} must be approved by an officer who neither filed nor examined it."
+                sentence(
+                    "Application {number} must be approved by an officer who neither filed nor examined it.",
+                    number=self.number,
+                )
             )
         if self.application.content_sha256 != self.content_sha256:
-            raise NotAllowed(f"Application {self.number} no longer says what was filed; return it.")
+            raise NotAllowed(
+                sentence("Application {number} no longer says what was filed; return it.", number=self.number)
+            )
         return dataclasses.replace(self, status=Status.APPROVED, approved_by=officer)
 
     def returned(self) -> "Filed":
         """Return it sent back to the applicant."""
         if self.status not in (Status.RECEIVED, Status.EXAMINED):
-            raise NotAllowed(f"Application {self.number} is {self.status} and can no longer be returned.")
+            raise NotAllowed(
+                sentence(
+                    "Application {number} is {status} and can no longer be returned.",
+                    number=self.number,
+                    status=self.status,
+                )
+            )
         return dataclasses.replace(self, status=Status.RETURNED)
-
-    def _require(self, status: Status, move: str) -> None:
-        if self.status is not status:
-            raise NotAllowed(f"Application {self.number} is {self.status}; only a {status} one can be {move}.")
 
 
 def status_of_items(items: tuple[Item, ...]) -> Status:
@@ -224,9 +246,9 @@ def issuance(
     """
     fields = _wrong_administrator(institution_name, administrator)
     if not 1 <= count <= MOST_ISSUED:
-        fields["count"] = f"Ask for 1 to {MOST_ISSUED} certificates."
+        fields["count"] = sentence("Ask for 1 to {most} certificates.", most=MOST_ISSUED)
     if language not in ("ja", "en"):
-        fields["language"] = "Choose ja or en."
+        fields["language"] = sentence("Choose ja or en.")
     code = _institution(institution, fields)
     if fields or code is None:
         raise Invalid(fields)
@@ -249,12 +271,12 @@ def revocation(
     code = _institution(institution, fields)
     names = tuple(name for name in (_own_cn(text, code, fields) for text in cns) if name is not None)
     if not 1 <= len(cns) <= MOST_REVOKED:
-        fields["cn"] = f"Name 1 to {MOST_REVOKED} certificates."
+        fields["cn"] = sentence("Name 1 to {most} certificates.", most=MOST_REVOKED)
     elif len(set(names)) < len(names):
-        fields["cn"] = "Name each certificate once."
+        fields["cn"] = sentence("Name each certificate once.")
     why = next((known for known in Reason if known == reason), None)
     if why is None:
-        fields["reason"] = f"Choose one of {', '.join(Reason)}."
+        fields["reason"] = sentence("Choose one of {choices}.", choices=", ".join(Reason))
     if fields or code is None:
         raise Invalid(fields)
     items = tuple(Item(cn=name, reason=why, revocation=Half.WAITING) for name in names)
@@ -265,7 +287,7 @@ def _institution(text: str, fields: dict[str, str]) -> InstitutionCode | None:
     try:
         return InstitutionCode.parse(text)
     except BadName:
-        fields["institution"] = "Give the institution's code: F and six digits, such as F123456."
+        fields["institution"] = sentence("Give the institution's code: F and six digits, such as F123456.")
         return None
 
 
@@ -273,20 +295,22 @@ def _own_cn(text: str, code: InstitutionCode | None, fields: dict[str, str]) -> 
     try:
         name = CommonName.parse(text)
     except BadName:
-        fields["cn"] = f"{text!r} is no CN; give one such as F123456-001."
+        fields["cn"] = sentence("{text!r} is no CN; give one such as F123456-001.", text=text)
         return None
     if code is not None and name.institution != code:
-        fields["cn"] = f"{name} does not belong to {code}; an institution can only name its own."
+        fields["cn"] = sentence(
+            "{name} does not belong to {code}; an institution can only name its own.", name=name, code=code
+        )
     return name
 
 
 def _wrong_administrator(institution_name: str, administrator: Administrator) -> dict[str, str]:
     texts = {"institution_name": institution_name, **dataclasses.asdict(administrator)}
-    fields = {}
+    fields: dict[str, str] = {}
     for name, text in texts.items():
         trimmed = _text(text)
         if not trimmed or len(trimmed) > _LONGEST_TEXT or not trimmed.isprintable():
-            fields[name] = f"Give 1 to {_LONGEST_TEXT} printable characters."
+            fields[name] = sentence("Give 1 to {most} printable characters.", most=_LONGEST_TEXT)
     return fields
 
 

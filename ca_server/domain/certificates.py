@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from ca_server.clock import DAY, rfc3339
 from ca_server.errors import Lapsed, TooEarly
+from ca_server.language import sentence
 from protocol.names import CommonName
 from protocol.renewal_info import RenewalTimes
 
@@ -39,10 +40,10 @@ class Certificate:
     def word_at(self, now: int) -> str:
         """Return what people are told: valid, suspended, revoked or expired."""
         if self.status is CertificateStatus.REVOKED:
-            return "revoked"
+            return sentence("revoked")
         if now > self.not_after:
-            return "expired"
-        return "valid" if self.status is CertificateStatus.ISSUED else str(self.status)
+            return sentence("expired")
+        return sentence("valid") if self.status is CertificateStatus.ISSUED else self.status
 
 
 def grace_ends(not_after: int, times: RenewalTimes) -> int:

@@ -8,6 +8,7 @@ import unicodedata
 from enum import StrEnum
 
 from ca_server.errors import Invalid, NotEntitled
+from ca_server.language import sentence
 
 _LONGEST_NAME = 64
 
@@ -36,11 +37,25 @@ class Officer:
         Raises NotEntitled when disabled, of another role, or bound to another login.
         """
         if self.disabled_at is not None:
-            raise NotEntitled(f"Officer {self.name} is disabled.")
+            raise NotEntitled(sentence("Officer {name} is disabled.", name=self.name))
         if self.role is not role:
-            raise NotEntitled(f"Officer {self.name} has the role {self.role}; this needs {role}.")
+            raise NotEntitled(
+                sentence(
+                    "Officer {name} has the role {role}; this needs {needed}.",
+                    name=self.name,
+                    role=self.role,
+                    needed=role,
+                )
+            )
         if self.os_user is not None and self.os_user != os_user:
-            raise NotEntitled(f"Officer {self.name} acts only from the login {self.os_user}, not {os_user}.")
+            raise NotEntitled(
+                sentence(
+                    "Officer {name} acts only from the login {bound}, not {os_user}.",
+                    name=self.name,
+                    bound=self.os_user,
+                    os_user=os_user,
+                )
+            )
 
 
 def folded(name: str) -> str:
@@ -55,5 +70,5 @@ def require_name(name: str) -> str:
     """
     trimmed = " ".join(name.split())
     if not trimmed or len(trimmed) > _LONGEST_NAME or not trimmed.isprintable():
-        raise Invalid({"name": f"Give a name of 1 to {_LONGEST_NAME} printable characters."})
+        raise Invalid({"name": sentence("Give a name of 1 to {most} printable characters.", most=_LONGEST_NAME)})
     return trimmed

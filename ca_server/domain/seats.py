@@ -9,6 +9,7 @@ import dataclasses
 from enum import StrEnum
 
 from ca_server.errors import NotAllowed
+from ca_server.language import sentence
 from protocol.names import CommonName
 
 
@@ -38,13 +39,15 @@ class Seat:
     def suspended(self) -> "Seat":
         """Return the seat on hold, remembering what it was."""
         if not self.may_enrol:
-            raise NotAllowed(f"{self.cn} is {self.status} and cannot be suspended.")
+            raise NotAllowed(sentence("{cn} is {status} and cannot be suspended.", cn=self.cn, status=self.status))
         return dataclasses.replace(self, status=SeatStatus.SUSPENDED, status_before_suspension=self.status)
 
     def released(self) -> "Seat":
         """Return the seat as it was before its suspension."""
         if self.status is not SeatStatus.SUSPENDED:
-            raise NotAllowed(f"{self.cn} is {self.status}, not suspended, and cannot be released.")
+            raise NotAllowed(
+                sentence("{cn} is {status}, not suspended, and cannot be released.", cn=self.cn, status=self.status)
+            )
         return dataclasses.replace(
             self, status=self.status_before_suspension or SeatStatus.APPROVED, status_before_suspension=None
         )
@@ -52,5 +55,5 @@ class Seat:
     def revoked(self) -> "Seat":
         """Return the seat revoked for ever."""
         if self.status is SeatStatus.REVOKED:
-            raise NotAllowed(f"{self.cn} was revoked before.")
+            raise NotAllowed(sentence("{cn} was revoked before.", cn=self.cn))
         return dataclasses.replace(self, status=SeatStatus.REVOKED, status_before_suspension=None)

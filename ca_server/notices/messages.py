@@ -25,6 +25,7 @@ import jinja2
 
 from ca_server.clock import MINUTE, TOKYO, moment
 from ca_server.domain.applications import Kind
+from ca_server.language import sentence
 
 KIND_HEADER: Final = "X-Warifu-Notice"
 CN_HEADER: Final = "X-Warifu-CN"
@@ -117,18 +118,26 @@ def require_safe_address(text: str) -> str:
     way takes them. Raises UnsafeAddress with what is wrong.
     """
     if not text.isascii() or not text.isprintable():
-        raise UnsafeAddress("A mail address has ASCII letters, digits and signs only, and no control characters.")
+        raise UnsafeAddress(
+            sentence("A mail address has ASCII letters, digits and signs only, and no control characters.")
+        )
     local, _, domain = text.partition("@")
     if text.count("@") != 1 or not local or not domain:
-        raise UnsafeAddress("A mail address is a name, one @ and a domain.")
+        raise UnsafeAddress(sentence("A mail address is a name, one @ and a domain."))
     if local.startswith("-"):
-        raise UnsafeAddress("A mail address does not begin with a dash.")
+        raise UnsafeAddress(sentence("A mail address does not begin with a dash."))
     if not _LOCAL_PART.fullmatch(local):
-        raise UnsafeAddress("The name in a mail address has no blanks, commas, quotes, brackets or doubled dots.")
+        raise UnsafeAddress(
+            sentence("The name in a mail address has no blanks, commas, quotes, brackets or doubled dots.")
+        )
     if not _DOMAIN.fullmatch(domain):
-        raise UnsafeAddress("The domain of a mail address is two or more names joined by dots, such as example.jp.")
+        raise UnsafeAddress(
+            sentence("The domain of a mail address is two or more names joined by dots, such as example.jp.")
+        )
     if len(text) > _LONGEST_ADDRESS or len(local) > _LONGEST_LOCAL_PART:
-        raise UnsafeAddress(f"A mail address has at most {_LONGEST_ADDRESS} characters, 64 of them before the @.")
+        raise UnsafeAddress(
+            sentence("A mail address has at most {most} characters, 64 of them before the @.", most=_LONGEST_ADDRESS)
+        )
     return text
 
 

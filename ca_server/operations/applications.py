@@ -14,6 +14,7 @@ from ca_server.domain.credentials import Credential, CredentialKind, CredentialS
 from ca_server.domain.seats import SeatStatus
 from ca_server.errors import AlreadyRevoked, Invalid, NotAllowed
 from ca_server.ids import new_id
+from ca_server.language import sentence
 from ca_server.operations.revocation import Decision, EntryMaker, revoke_seat
 from ca_server.store import applications, audit, credentials, institutions, outbox, revocations, seats
 from ca_server.store.institutions import Institution
@@ -46,7 +47,12 @@ def file(connection: store.Connection, application: Application, receipt: Receip
         promised = applications.asked_for(connection, application.institution)
         if taken + promised + len(application.items) > MAX_NUMBER:
             left = max(0, MAX_NUMBER - taken - promised)
-            fields["count"] = f"Only {left} of the {MAX_NUMBER} numbers of {application.institution} are left."
+            fields["count"] = sentence(
+                "Only {left} of the {most} numbers of {institution} are left.",
+                left=left,
+                most=MAX_NUMBER,
+                institution=application.institution,
+            )
     fields |= _wrong_names(connection, application)
     if fields:
         raise Invalid(fields)
@@ -59,31 +65,38 @@ def _wrong_administrator(application: Application, institution: Institution | No
     if institution is None:
         if application.kind is Kind.ISSUANCE:
             return {}
-        return {"institution": f"{application.institution} is not registered; its first application is a DCM902."}
+        return {
+            "institution": sentence(
+                "{institution} is not registered; its first application is a DCM902.",
+                institution=application.institution,
+            )
+        }
     named, registered = application.administrator, institution.administrator
     pairs = {"institution_name": (application.institution_name, institution.name)}
     for field in dataclasses.fields(named):
         pairs[field.name] = (getattr(named, field.name), getattr(registered, field.name))
     return {
-        name: "This is not what is registered; correct it, or file an administrator change (DCM905) first."
+        name: sentence("This is not what is registered; correct it, or file an administrator change (DCM905) first.")
         for name, (given, on_record) in pairs.items()
         if given != on_record
     }
 
 
 def _wrong_names(connection: store.Connection, application: Application) -> dict[str, str]:
-    fields = {}
+    fields: dict[str, str] = {}
     for item in application.items:
         if item.cn is None:
             continue
         seat = seats.find(connection, item.cn)
         other = applications.open_for(connection, item.cn)
         if seat is None:
-            fields[f"cn {item.cn}"] = "This CN was never assigned; see the list of certificates."
+            fields[f"cn {item.cn}"] = sentence("This CN was never assigned; see the list of certificates.")
         elif seat.status is SeatStatus.REVOKED:
-            fields[f"cn {item.cn}"] = "This CN is revoked already."
+            fields[f"cn {item.cn}"] = sentence("This CN is revoked already.")
         elif other is not None and not application.urgent:
-            fields[f"cn {item.cn}"] = f"Application {other} names this CN already; wait for it or have it returned."
+            fields[f"cn {item.cn}"] = sentence(
+                "Application {other} names this CN already; wait for it or have it returned.", other=other
+            )
     return fields
 
 
@@ -98,7 +111,7 @@ def examine(connection: store.Connection, number: int, officer: str, now: int) -
 def send_back(connection: store.Connection, number: int, officer: str, why: str, now: int) -> Filed:
     """Return the application 差戻し with a reason, and mail it. Raises NotFound, NotAllowed, or Invalid without one."""
     if not why.strip() or not why.isprintable():
-        raise Invalid({"reason": "Say in one printable line why the application is returned."})
+        raise Invalid({"reason": sentence("Say in one printable line why the application is returned.")})
     before = applications.get(connection, number)
     after = before.returned()
     applications.move(connection, before, after, now, f"officer:{officer}", why.strip())
@@ -127,7 +140,10 @@ def approve(connection: store.Connection, number: int, officer: str, now: int, *
         institutions.register(connection, fresh, now, f"officer:{officer}")
     elif _wrong_administrator(form, institution):
         raise NotAllowed(
-            f"Application {number} names another administrator than the one registered meanwhile; return it."
+            sentence(
+                "Application {number} names another administrator than the one registered meanwhile; return it.",
+                number=number,
+            )
         )
     applications.move(connection, before, after, now, f"officer:{officer}")
     return after
@@ -213,9 +229,15 @@ def _take_names(connection: store.Connection, form: Application, count: int) -> 
         return []
     institution = institutions.find(connection, form.institution)
     if institution is None:
-        raise NotAllowed(f"{form.institution} is not registered.")
+        raise NotAllowed(sentence("{institution} is not registered.", institution=form.institution))
     if institution.last_number + count > MAX_NUMBER:
-        raise NotAllowed(f"{form.institution} has fewer than {count} numbers left; nothing was assigned.")
+        raise NotAllowed(
+            sentence(
+                "{institution} has fewer than {count} numbers left; nothing was assigned.",
+                institution=form.institution,
+                count=count,
+            )
+        )
     return [
         CommonName(form.institution, number) for number in institutions.take_numbers(connection, institution, count)
     ]
@@ -237,7 +259,7 @@ def issue_credential(
     """Make a pair for the seat and queue its two mails to the registered administrator, the password later."""
     institution = institutions.find(connection, cn.institution)
     if institution is None:
-        raise NotAllowed(f"{cn.institution} is not registered.")
+        raise NotAllowed(sentence("{institution} is not registered.", institution=cn.institution))
     credential = Credential(
         new_id(), cn, kind, CredentialStatus.OPEN, 0, None, None, now + terms.credential_days * DAY, None
     )

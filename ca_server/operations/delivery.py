@@ -55,22 +55,18 @@ class PostOffice:
 
 
 async def deliver(database: store.Database, office: PostOffice, now: int) -> int:
-    """Deliver what is due, a few mails at once, until none is left, and return how many were tried.
+    """Deliver a few of the mails that are due, at once, and return how many were tried; the next tick sees to the rest.
 
     A mail that cannot even be made is an alarm; its next try is set, as for any other.
     """
-    tried = 0
-    while mails := await database.lookup(outbox.due, now, _AT_ONCE):
-        outcomes = await asyncio.gather(
-            *(_deliver_one(database, office, mail, now) for mail in mails), return_exceptions=True
-        )
-        tried += len(mails)
-        troubles = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-        for trouble in troubles:
-            log.error("ALARM: a mail could not be delivered", exc_info=trouble)
-        if troubles:  # perhaps the records cannot be written, and the same mails would be due again
-            break
-    return tried
+    mails = await database.lookup(outbox.due, now, _AT_ONCE)
+    outcomes = await asyncio.gather(
+        *(_deliver_one(database, office, mail, now) for mail in mails), return_exceptions=True
+    )
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            log.error("ALARM: a mail could not be delivered", exc_info=outcome)
+    return len(mails)
 
 
 async def _deliver_one(database: store.Database, office: PostOffice, mail: Mail, now: int) -> None:

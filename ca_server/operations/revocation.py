@@ -11,6 +11,7 @@ from ca_server import store
 from ca_server.domain.certificates import Certificate, CertificateStatus
 from ca_server.domain.seats import SeatStatus
 from ca_server.errors import AlreadyRevoked, NotAllowed, NotFound
+from ca_server.language import sentence
 from ca_server.store import accounts, audit, certificates, credentials, revocations, seats
 from protocol.names import CommonName
 from protocol.vocabulary import RevocationReason
@@ -38,7 +39,7 @@ def revoke_seat(
     """
     seat = seats.get(connection, cn)
     if seat.status is SeatStatus.REVOKED:
-        raise AlreadyRevoked(f"{cn} was revoked before.")
+        raise AlreadyRevoked(sentence("{cn} was revoked before.", cn=cn))
     seats.move(connection, seat, seat.revoked(), decision.now, decision.actor)
     ended = certificates.unended(connection, str(cn), decision.now)
     for certificate in ended:
@@ -57,11 +58,19 @@ def revoke_certificate(
     """
     certificate = certificates.find(connection, serial)
     if certificate is None or certificate.status in (CertificateStatus.PLANNED, CertificateStatus.ABORTED):
-        raise NotFound("There is no such certificate.")
+        raise NotFound(sentence("There is no such certificate."))
     if certificate.status is CertificateStatus.REVOKED:
-        raise AlreadyRevoked(f"The certificate {serial} of {certificate.cn} was revoked before.")
+        raise AlreadyRevoked(
+            sentence("The certificate {serial} of {cn} was revoked before.", serial=serial, cn=certificate.cn)
+        )
     if certificate.not_after <= decision.now:
-        raise NotAllowed(f"The certificate {serial} of {certificate.cn} has ended; there is nothing to revoke.")
+        raise NotAllowed(
+            sentence(
+                "The certificate {serial} of {cn} has ended; there is nothing to revoke.",
+                serial=serial,
+                cn=certificate.cn,
+            )
+        )
     siblings = [c for c in certificates.unended(connection, str(certificate.cn), decision.now) if c.serial != serial]
     if decision.reason is RevocationReason.keyCompromise or not siblings:
         return revoke_seat(connection, certificate.cn, decision, entry)
@@ -116,7 +125,7 @@ def require_holder(connection: store.Connection, serial: str, proof: HoldersProo
             return
     elif owner is not None and certificates.key_of(connection, serial) == proof.spki_sha256:
         return
-    raise NotFound("There is no such certificate, or it is not this key's to revoke.")
+    raise NotFound(sentence("There is no such certificate, or it is not this key's to revoke."))
 
 
 def revoke_by_holder(

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from ca_server.clock import rfc3339
 from ca_server.domain.applications import Administrator, Application, Filed, Half, Item, Kind, Reason, Status
 from ca_server.errors import NotFound
+from ca_server.language import sentence
 from ca_server.store import audit, tables
 from ca_server.store.database import Connection
 from ca_server.store.statement import Statement
@@ -137,7 +138,7 @@ def get(connection: Connection, number: int) -> Filed:
     """Return the application. Raises NotFound when there is none of that number."""
     row = _BY_NUMBER.one(connection, number=number)
     if row is None:
-        raise NotFound(f"There is no application {number}; see `warifu-ca application list`.")
+        raise NotFound(sentence("There is no application {number}; see `warifu-ca application list`.", number=number))
     items = tuple(_item(item) for item in _ITEMS.all(connection, number=number))
     application = Application(
         Kind(row[2]),

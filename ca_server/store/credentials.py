@@ -17,6 +17,7 @@ from protocol.names import CommonName
 
 _c = tables.credential.c
 _LIVE = (CredentialStatus.OPEN, CredentialStatus.LOCKED)
+_CLAIMABLE = (*_LIVE, CredentialStatus.EXPIRED)  # locking and expiry stop newAccount only (protocol.md, State, rule 3)
 _COLUMNS = (
     _c.id,
     _c.cn,
@@ -49,18 +50,20 @@ _CLAIM = Statement(
     update(tables.credential)
     .where(
         _c.id == bindparam("credential"),
-        _c.status == CredentialStatus.OPEN,
+        _c.status.in_(_CLAIMABLE),
         _c.account_id == bindparam("account"),
         _c.claimed_by.is_(None),
     )
     .values(claimed_by=bindparam("serial"))
 )
 _RELEASE = Statement(
-    update(tables.credential).where(_c.claimed_by == bindparam("serial"), _c.status.in_(_LIVE)).values(claimed_by=None)
+    update(tables.credential)
+    .where(_c.claimed_by == bindparam("serial"), _c.status.in_(_CLAIMABLE))
+    .values(claimed_by=None)
 )
 _USE = Statement(
     update(tables.credential)
-    .where(_c.id == bindparam("credential"), _c.status.in_(_LIVE))
+    .where(_c.id == bindparam("credential"), _c.status.in_(_CLAIMABLE))
     .values(status=CredentialStatus.USED, **_ERASED)
 )
 _REPLACE = Statement(
@@ -166,7 +169,7 @@ def bind(connection: Connection, credential_id: str, account_id: str) -> None:
 
 
 def claim(connection: Connection, credential_id: str, account_id: str, serial: str) -> bool:
-    """Let the plan `serial` alone use the credential bound to `account_id`; tell whether it won."""
+    """Let the plan `serial` alone use the credential bound to `account_id`, also after its expiry; tell if it won."""
     return _CLAIM.run(connection, credential=credential_id, account=account_id, serial=serial) == 1
 
 

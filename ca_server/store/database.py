@@ -18,6 +18,7 @@ from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
+from ca_server.language import sentence
 from ca_server.store.errors import Unavailable, translated
 from ca_server.store.writer import Call, Custody, Writer, commit
 
@@ -130,7 +131,7 @@ class _Glass:
 
 def _existing(path: Path) -> Path:
     if not path.exists():
-        raise Unavailable(f"There is no database {path}; `warifu-ca init` makes one.")
+        raise Unavailable(sentence("There is no database {path}; `warifu-ca init` makes one.", path=path))
     return path
 
 

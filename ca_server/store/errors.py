@@ -14,6 +14,8 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError
 
+from ca_server.language import sentence
+
 _TAKEN = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID}
 _UNUSABLE = {
     sqlite3.SQLITE_BUSY,
@@ -61,7 +63,7 @@ def translated(error: BaseException) -> BaseException:
     if code in _TAKEN:
         told = Duplicate(str(driver))
     elif code & 0xFF in _UNUSABLE:
-        told = Unavailable(f"The database cannot be used now: {driver}")
+        told = Unavailable(sentence("The database cannot be used now: {driver}", driver=driver))
     else:
         return error
     told.__cause__ = error

@@ -6,6 +6,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from ca_server.domain.officers import Officer, Role, folded
 from ca_server.errors import NotFound
+from ca_server.language import sentence
 from ca_server.store import audit, tables
 from ca_server.store.database import Connection
 from ca_server.store.statement import Statement
@@ -41,7 +42,7 @@ def by_name(connection: Connection, name: str) -> Officer:
     """Return the officer of that name. Raises NotFound when there is none."""
     row = _BY_NAME.one(connection, folded_name=folded(name))
     if row is None:
-        raise NotFound(f"No officer is registered as {name!r}; see `warifu-ca officer list`.")
+        raise NotFound(sentence("No officer is registered as {name!r}; see `warifu-ca officer list`.", name=name))
     return _officer(row)
 
 

@@ -4,6 +4,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from ca_server.domain.seats import Seat, SeatStatus
 from ca_server.errors import NotFound
+from ca_server.language import sentence
 from ca_server.store import audit, tables
 from ca_server.store.database import Connection
 from ca_server.store.statement import Statement
@@ -52,7 +53,7 @@ def get(connection: Connection, cn: CommonName) -> Seat:
     """Return the seat. Raises NotFound when the CN was never assigned."""
     seat = find(connection, cn)
     if seat is None:
-        raise NotFound(f"There is no certificate {cn}; see `warifu-ca certificate list`.")
+        raise NotFound(sentence("There is no certificate {cn}; see `warifu-ca certificate list`.", cn=cn))
     return seat
 
 

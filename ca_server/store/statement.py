@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Executable
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
+from ca_server.language import sentence
 from ca_server.store.errors import Conflict, translated
 
 _DIALECT = sqlite.dialect()
@@ -53,7 +54,7 @@ class Statement:
     def must(self, connection: Connection, **parameters: object) -> None:
         """Write one row at least: the compare-and-set. Raises Conflict when the guard met none, Duplicate as `run`."""
         if self.run(connection, **parameters) == 0:
-            raise Conflict(f"Another was faster: {self._core.__class__.__name__} met no row.")
+            raise Conflict(sentence("Another was faster: {name} met no row.", name=self._core.__class__.__name__))
 
     def _execute(self, connection: Connection, parameters: dict[str, object]) -> Any:
         driver: sqlite3.Connection | None = connection.get_execution_options().get("driver")

@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, RootTransaction
 
+from ca_server.language import sentence
 from ca_server.store.errors import Overloaded, Unavailable, translated
 
 R = TypeVar("R")
@@ -104,7 +105,7 @@ def _run(connection: Connection, driver: sqlite3.Connection, custody: Custody, c
 def _require_whole(transaction: RootTransaction, driver: sqlite3.Connection) -> None:
     """Do nothing while the outer transaction stands for SQLAlchemy and for SQLite. Raises Unavailable otherwise."""
     if not transaction.is_active or not driver.in_transaction:
-        raise Unavailable("An operation ended the transaction that it ran in.")
+        raise Unavailable(sentence("An operation ended the transaction that it ran in."))
 
 
 def _end_savepoint(driver: sqlite3.Connection, call: Call[Any]) -> None:
@@ -131,9 +132,9 @@ class Writer:
     async def run(self, call: Call[R]) -> R:
         """Return the call's outcome after the commit. Raises Overloaded when 2000 wait, Unavailable when closed."""
         if self._closed:
-            raise Unavailable("The database is closed.")
+            raise Unavailable(sentence("The database is closed."))
         if len(self._waiting) >= _MOST_WAITING:
-            raise Overloaded("Too many requests wait for the database; try again.")
+            raise Overloaded(sentence("Too many requests wait for the database; try again."))
         answered = self._loop.create_future()
         self._waiting.append((call, answered))
         if self._idle.is_set():

@@ -6,6 +6,7 @@ and §7.1 want, and writes the one log line: the route's name, never its path, f
 
 import asyncio
 import dataclasses
+import ipaddress
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,7 @@ log = logging.getLogger("warifu.access")
 trouble = logging.getLogger("warifu.trouble")
 
 MOST_OCTETS = 64 * 1024
+_SECONDS_FOR_A_BODY = 20
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -68,15 +70,23 @@ class Front:
     def address(self, request: web.Request) -> str:
         """Return where a request came from; X-Forwarded-For is believed of configured proxies alone."""
         peer = request.remote or ""
-        if peer in self.trusted_proxies:
-            forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-            return forwarded or peer
-        return peer
+        if peer not in self.trusted_proxies:
+            return peer
+        # A proxy adds its word at the end, of the last header if there are several; all before it anybody can write.
+        forwarded = ",".join(request.headers.getall("X-Forwarded-For", [])).rpartition(",")[2].strip()
+        try:
+            return str(ipaddress.ip_address(forwarded))
+        except ValueError:
+            return peer
 
     async def _verified(self, request: web.Request, signer: Signer) -> Signed:
         if request.content_type != MediaType.JOSE:
             raise Problem(ProblemType.MALFORMED, f"The Content-Type must be {MediaType.JOSE}.", status=415)
-        body = await request.read()
+        try:
+            async with asyncio.timeout(_SECONDS_FOR_A_BODY):
+                body = await request.read()
+        except TimeoutError as error:
+            raise web.HTTPRequestTimeout from error
         url = self.urls.of(request.raw_path)
         message, key, account_id = await self.authenticator.verify(body, url, signer)
         request[_ACCOUNT] = account_id or "-"

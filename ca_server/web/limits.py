@@ -39,7 +39,7 @@ class Window:
     def count(self, key: str) -> None:
         """Count one event."""
         self._turn()
-        if len(self._counts) < _MOST_ADDRESSES:
+        if key in self._counts or len(self._counts) < _MOST_ADDRESSES:
             self._counts[key] = self._counts.get(key, 0) + 1
 
     def _turn(self) -> None:

@@ -87,6 +87,7 @@ def is_unforeseen(error: Exception) -> bool:
 def _of_http(error: web.HTTPException) -> Problem:
     sentences = {
         404: "There is nothing here.",
+        408: "The request did not arrive whole in time.",
         405: "This method is not allowed here (RFC 8555 §6.3).",
         413: "The request is larger than 64 KiB.",
     }

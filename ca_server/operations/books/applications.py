@@ -7,6 +7,7 @@ from ca_server import store
 from ca_server.domain.applications import Half, Item, Status, status_of_items
 from ca_server.domain.officers import Role
 from ca_server.errors import Refusal
+from ca_server.language import sentence
 from ca_server.operations.books.book import Book, book
 from ca_server.store import applications as records
 from ca_server.store.ledger import ApplicationRow, ItemRow, Ledger, OfficerRow
@@ -101,7 +102,12 @@ def _status_of(rows: list[ItemRow]) -> Status | None:
 def failed_halves(ledger: Ledger) -> list[str]:
     """Return a sentence for each half that could not be carried out: it is tried again, and a person should look."""
     return [
-        f"Item {row.position} of application {row.application} could not be carried out yet: {row.failure}"
+        sentence(
+            "Item {position} of application {number} could not be carried out yet: {failure}",
+            position=row.position,
+            number=row.application,
+            failure=row.failure,
+        )
         for row in ledger.items
         if Half.FAILED in (row.revocation, row.issuance)
     ]

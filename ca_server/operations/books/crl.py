@@ -11,6 +11,7 @@ from ca_server.authority import der
 from ca_server.authority.signer import issuer_public_key
 from ca_server.clock import DAY, rfc3339
 from ca_server.domain.certificates import CertificateStatus
+from ca_server.language import sentence
 from ca_server.operations.books.book import Book, book
 from ca_server.operations.books.revocations import PUBLISHED_WITHIN
 from ca_server.store.ledger import CertificateRow, CrlRow, Ledger
@@ -157,4 +158,4 @@ def root_crl_ends_soon(content: bytes | None, now: int) -> list[str]:
         return []
     if now >= ends or ends - now >= ALARM_BEFORE_ROOT_CRL_ENDS:
         return []
-    return [f"The root's CRL ends at {rfc3339(ends)}; sign the next with `warifu-ca root crl`."]
+    return [sentence("The root's CRL ends at {end}; sign the next with `warifu-ca root crl`.", end=rfc3339(ends))]

@@ -7,6 +7,7 @@ from ca_server.clock import DAY
 from ca_server.domain.applications import Status
 from ca_server.domain.certificates import CertificateStatus
 from ca_server.domain.credentials import CredentialKind
+from ca_server.language import sentence
 from ca_server.operations.books.book import Book, book
 from ca_server.operations.books.credentials import LIVE
 from ca_server.store.ledger import CertificateRow, Ledger, MailRow
@@ -89,7 +90,12 @@ def _each(ledger: Ledger) -> Iterator[str]:
 def late_mails(ledger: Ledger, now: int) -> list[str]:
     """Return a sentence for each mail that has been waiting for more than a day: it is tried again and again."""
     return [
-        f"The {mail.kind} mail {mail.id} has been waiting for more than a day: {mail.failure}"
+        sentence(
+            "The {kind} mail {id} has been waiting for more than a day: {failure}",
+            kind=mail.kind,
+            id=mail.id,
+            failure=mail.failure,
+        )
         for mail in ledger.mails
         if mail.status == MailStatus.PENDING and now - mail.created_at > DAY
     ]

@@ -8,6 +8,7 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
+from ca_server.language import sentence
 from ca_server.store.errors import SchemaMismatch, Unavailable, translated
 
 _FOLDER = Path(__file__).parent
@@ -21,7 +22,7 @@ def revisions() -> list[str]:
 def create(path: Path) -> None:
     """Make a new database file with the present schema. Raises Unavailable when the file exists."""
     if path.exists():
-        raise Unavailable(f"{path} exists; it is never overwritten.")
+        raise Unavailable(sentence("{path} exists; it is never overwritten.", path=path))
     path.touch(mode=0o600)
     upgrade(path)
 
@@ -51,13 +52,15 @@ def require_current(path: Path) -> None:
     Raises Unavailable when there is none, SchemaMismatch when it is newer than this program or still older.
     """
     if _known(path) != revisions()[-1]:
-        raise SchemaMismatch(f"{path} has an older schema; `warifu-ca database upgrade` brings it up to date.")
+        raise SchemaMismatch(
+            sentence("{path} has an older schema; `warifu-ca database upgrade` brings it up to date.", path=path)
+        )
 
 
 def _known(path: Path) -> str | None:
     """Return the database's revision, None before the first. Raises Unavailable, or SchemaMismatch for a stranger."""
     if not path.exists():
-        raise Unavailable(f"There is no database {path}; `warifu-ca init` makes one.")
+        raise Unavailable(sentence("There is no database {path}; `warifu-ca init` makes one.", path=path))
     try:
         with contextlib.closing(sqlite3.connect(path)) as connection:
             tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchall()
@@ -66,5 +69,10 @@ def _known(path: Path) -> str | None:
         raise translated(error) from error
     revision: str | None = rows[0][0] if rows else None
     if revision is not None and revision not in revisions():
-        raise SchemaMismatch(f"The database has the schema {revision}, which is newer than this program; update it.")
+        raise SchemaMismatch(
+            sentence(
+                "The database has the schema {revision}, which is newer than this program; update it.",
+                revision=revision,
+            )
+        )
     return revision

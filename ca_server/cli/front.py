@@ -1,0 +1,88 @@
+"""Commands and groups whose help is in the reader's language, and click's complaints as sentences."""
+
+from copy import copy
+from inspect import cleandoc
+
+import click
+
+from ca_server.cli.options import Settings
+from ca_server.language import Language, Sentence, sentence
+
+
+class Command(click.Command):
+    """A command whose help is in the reader's language."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help page."""
+        return click.Command.get_help(_spoken(self, _language(ctx)), ctx)
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the line of the command in its group's help."""
+        return _summary(self) or super().get_short_help_str(limit)
+
+
+class Group(click.Group):
+    """A group of such commands and groups."""
+
+    command_class = Command
+    group_class = type
+
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help page."""
+        return click.Group.get_help(_spoken(self, _language(ctx)), ctx)
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the line of the group in the help above it."""
+        return _summary(self) or super().get_short_help_str(limit)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the words name. Raises UsageError when there is none."""
+        if self.get_command(ctx, args[0]) is None:
+            ctx.fail(sentence("There is no command {name}.", name=args[0]))
+        return super().resolve_command(ctx, args)
+
+
+def complaint(error: click.UsageError) -> str:
+    """Return what click says of a command line, as a sentence where its kind is known."""
+    match error:
+        case click.MissingParameter(param=click.Parameter() as param):
+            return sentence("{parameter} is missing.", parameter=_named(param))
+        case click.BadParameter(param=click.Parameter(type=click.Choice() as choice) as param):
+            words = ", ".join(str(each) for each in choice.choices)
+            return sentence("{parameter} must be one of {choices}.", parameter=_named(param), choices=words)
+        case click.BadParameter(param=click.Parameter(type=click.types.IntParamType()) as param):
+            return sentence("{parameter} must be a whole number.", parameter=_named(param))
+        case click.NoSuchOption():
+            return sentence("There is no option {option}.", option=error.option_name)
+        case _:
+            return error.message if isinstance(error.message, Sentence) else error.format_message()
+
+
+def _named(parameter: click.Parameter) -> str:
+    return parameter.opts[-1] if isinstance(parameter, click.Option) else (parameter.name or "").upper()
+
+
+def _language(ctx: click.Context) -> Language:
+    return ctx.ensure_object(Settings).language
+
+
+def _summary(command: click.Command) -> str | None:
+    """Return the first line of the help in another language than English, whose first sentence click finds itself."""
+    context = click.get_current_context(silent=True)
+    translated = None if context is None else _language(context).sentences.get(cleandoc(command.help or ""))
+    return translated and translated.partition("\n")[0]
+
+
+def _spoken(command: click.Command, language: Language) -> click.Command:
+    """Return a copy of a command that explains itself in a language."""
+    spoken = copy(command)
+    text = cleandoc(command.help or "")
+    if text in language.sentences:  # its lines are kept, for click breaks lines at blanks, and Japanese has none
+        spoken.help = "\n\n".join("\b\n" + part for part in language.sentences[text].split("\n\n"))
+    spoken.params = [copy(parameter) for parameter in command.params]
+    for parameter in spoken.params:
+        if isinstance(parameter, click.Option) and parameter.help:
+            parameter.help = language.say(Sentence(parameter.help, {}))
+    return spoken
