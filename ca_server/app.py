@@ -103,7 +103,9 @@ async def _finish(schedule: Schedule, running: "asyncio.Task[None]") -> None:
     await running
 
 
-async def _listen(stack: contextlib.AsyncExitStack, runner: web.AppRunner, listen: str, tls: ssl.SSLContext | None) -> None:
+async def _listen(
+    stack: contextlib.AsyncExitStack, runner: web.AppRunner, listen: str, tls: ssl.SSLContext | None
+) -> None:
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     server, most = runner.server, _room_for_connections()
@@ -304,7 +306,9 @@ class _Wiring:
 
     async def _carry_out(self, now: int) -> None:
         config = self._config
-        terms = applications.Terms(config.credentials.days, config.mail.password_delay_seconds)
+        terms = applications.Terms(
+            config.credentials.days, config.mail.password_delay_seconds, config.applications.two_officers
+        )
         for number in await self._database.lookup(applications.due):
             try:
                 await self._database.write(applications.carry_out, number, terms, self._sealer, crl_entry, now)
@@ -317,7 +321,7 @@ class _Wiring:
         if await self._database.lookup(publication.is_due, authority.issuer, now):
             path = self._config.server.public_folder / f"{authority.issuer}.crl"
             press = publication.Press(authority.issuer, self._issuing, path, authority.crl_hours * HOUR)
-            await publication.publish(self._database, press, now)
+            await publication.publish(self._database, press, self._clock)
 
     async def _deliver(self, now: int) -> None:
         await delivery.deliver(self._database, self._office, now)

@@ -13,6 +13,7 @@ into an exit code, each in one table.
     ├── AccountUnknown           no account has this key or number
     ├── AccountUnusable          deactivated or revoked: 401 for ever
     ├── KeyBlocked               the key was reported as compromised
+    ├── KeyCertified             the key stands in a certificate
     ├── KeyInUse                 an account has this key already
     ├── IdentifierRejected       not a name of the account's seat
     ├── IdentifierUnsupported    a type of identifier that we do not issue for
@@ -81,6 +82,13 @@ class KeyBlocked(Refusal):
 
     def __init__(self) -> None:
         super().__init__("This key was reported as compromised; make a new one.")
+
+
+class KeyCertified(Refusal):
+    """The key stands in a certificate, whose key signs for no account (RFC 8555 §11.1)."""
+
+    def __init__(self) -> None:
+        super().__init__("This key stands in a certificate; an account needs a key of its own.")
 
 
 class KeyInUse(Refusal):

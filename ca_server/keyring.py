@@ -99,7 +99,9 @@ class OcspKey:
         return self.signer
 
     def is_ageing(self, now: int) -> bool:
-        """Tell whether a third of its life, at most, is left."""
+        """Tell whether a third of its life, at most, is left, or it lies in the future: the clock was ahead once."""
+        if now < int(self.signer.certificate.not_valid_before_utc.timestamp()):
+            return True
         end = int(self.signer.certificate.not_valid_after_utc.timestamp())
         return end - now <= self.config.authority.ocsp_signer_days * DAY // 3
 

@@ -24,8 +24,8 @@ class Console:
     json: bool
 
     def say(self, text: str, **facts: object) -> str:
-        """Return a sentence in the reader's language."""
-        return self.language.say(text, **facts)
+        """Return a sentence in the reader's language; what a server says in it cannot steer the terminal."""
+        return self.language.say(text, **{name: _harmless(fact) for name, fact in facts.items()})
 
     def tell(self, text: str, **facts: object) -> None:
         """Show how it goes, on standard error."""
@@ -57,6 +57,13 @@ class Console:
                 sentence("Give --yes to go on without it."),
                 fields={"--yes": "missing"},
             ) from abort
+
+
+def _harmless(fact: object) -> object:
+    """Return a text without control characters, anything else as it is."""
+    if not isinstance(fact, str):
+        return fact
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in fact)
 
 
 def error_document(error: ClientError, detail: str) -> dict[str, object]:

@@ -82,7 +82,7 @@ class Deadline:
     def next_delay(self, asked: float | None) -> float:
         """Return the seconds to wait: what the server asked for, else a growing delay, spread so that PCs part."""
         if asked is not None:
-            return asked
+            return max(asked, self._patience.first_delay)
         delay, self._delay = self._delay, min(self._delay * 2, self._patience.longest_delay)
         return delay * random.uniform(0.8, 1.2)  # noqa: S311 (no secret)
 

@@ -12,7 +12,7 @@ from ca_server.cli.output import LATER, Stop, answer, answer_table
 from ca_server.clock import rfc3339
 from ca_server.domain.certificates import Certificate, CertificateStatus
 from ca_server.domain.officers import Role
-from ca_server.errors import Invalid, NotFound
+from ca_server.errors import AlreadyRevoked, Invalid, NotFound
 from ca_server.language import sentence
 from ca_server.operations import revocation
 from ca_server.operations.revocation import Decision
@@ -101,7 +101,7 @@ def revoke(cn: str, serial: str | None, reason: str, officer_name: str) -> None:
     """Revoke a CN at once, with every certificate of it that has not ended."""
     name, records = _name(cn), open_records(settings().config())
 
-    def operation(connection: store.Connection) -> Revocation:
+    def operation(connection: store.Connection) -> Revocation | AlreadyRevoked:
         officer = acting(connection, officer_name, Role.REGISTRATION)
         decision = Decision(RevocationReason[reason], f"officer:{officer.id}", now())
         if serial is None:
@@ -117,6 +117,8 @@ def revoke(cn: str, serial: str | None, reason: str, officer_name: str) -> None:
 
     started = time.monotonic()
     decided = records.write(operation)
+    if isinstance(decided, AlreadyRevoked):
+        raise decided
     done = _wait(records, decided, started)
     seconds = round(time.monotonic() - started, 1)
     whole = {

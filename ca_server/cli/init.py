@@ -13,6 +13,7 @@ Keys are encrypted, 0600, and never overwritten.
 
 import dataclasses
 import secrets
+import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -45,6 +46,7 @@ from keys.generate import generate
 from keys.keystore import save_key, write_private
 
 ISSUER = "issuing-1"
+_ROOT = "root/root"
 _FOLDERS = ("root", "authority", "tls", "secrets", "public", "mailbox")
 _ISSUING_KEYS = ("P-256", "RSA-3072")
 
@@ -85,7 +87,9 @@ def init(  # noqa: PLR0913 - the questions of a beginning
     _require_empty(directory)
     secret = passphrase(passphrase_file)
     if secret is None and not non_interactive:
-        say(sentence("One passphrase protects every key. Leave it empty for random ones in the folder secrets/."))
+        say(
+            sentence("Your passphrase protects the root's key and is written nowhere. Leave it empty for a random one.")
+        )
         secret = click.prompt(
             spoken(sentence("Passphrase")), default="", hide_input=True, confirmation_prompt=True, show_default=False
         )
@@ -98,7 +102,7 @@ def init(  # noqa: PLR0913 - the questions of a beginning
         secret or None,
         issuing_key,
     )
-    root = _make(plan)
+    root = _made_whole(plan)
     fingerprint = root.fingerprint(SHA256()).hex()
     config = plan.folder / "warifu.toml"
     whole = {"config": str(config), "root_sha256": fingerprint, "public_url": plan.public_url}
@@ -131,6 +135,20 @@ def _require_empty(folder: Path) -> None:
         )
 
 
+def _made_whole(plan: Plan) -> x509.Certificate:
+    """Make the CA in a folder beside, and give it its name when it is whole: an interrupted `init` leaves no half."""
+    plan.folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = plan.folder.with_name(f".{plan.folder.name}.{secrets.token_hex(4)}")
+    try:
+        root = _make(dataclasses.replace(plan, folder=beside))
+        if plan.folder.exists():
+            plan.folder.rmdir()
+        beside.rename(plan.folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return root
+
+
 def _make(plan: Plan) -> x509.Certificate:
     for name in _FOLDERS:
         (plan.folder / name).mkdir(parents=True, mode=0o755 if name == "public" else 0o700)
@@ -147,7 +165,7 @@ def _make(plan: Plan) -> x509.Certificate:
     responder = make_ocsp_signer(profile, issuing, generate("P-256"), at)
     tls_ca = make_tls_authority(profile, generate("P-256"), [host], at)
     tls = make_tls_server(profile, tls_ca, generate("P-256"), [host], at)
-    _keep(plan, root, "root/root")
+    _keep(plan, root, _ROOT)
     _keep(plan, issuing, f"authority/{ISSUER}")
     _keep(plan, responder, "authority/ocsp")
     _keep(plan, tls_ca, "tls/ca")
@@ -167,11 +185,12 @@ def _policy(plan: Plan) -> str:
 
 
 def _keep(plan: Plan, signer: Signer, name: str) -> None:
-    """Write key and certificate; the passphrase is the one given, or a random one beside the others."""
-    secret = plan.passphrase
-    if plan.passphrase_file is None:
+    """Write key and certificate, under the passphrase of the file, the root's as it was typed, or a random one."""
+    given = plan.passphrase_file is not None or name == _ROOT
+    secret = plan.passphrase if given else None
+    if secret is None:
         file = plan.folder / "secrets" / f"{Path(name).name if name != 'tls/ca' else 'tls-ca'}.passphrase"
-        secret = secret or secrets.token_urlsafe(24)
+        secret = secrets.token_urlsafe(24)
         write_private(file, secret.encode() + b"\n")
     save_key(plan.folder / f"{name}.key.pem", signer.private_key, secret)
     write_private(plan.folder / f"{name}.pem", _pem(signer))

@@ -31,6 +31,15 @@ def add(name: str, role: str, os_user: str | None) -> None:
     """Register an officer: ra decides, helpdesk helps, auditor reads."""
     records = open_records(settings().config())
     fresh = Officer(new_id(), require_name(name), Role(role), os_user, None)
+    for one in records.read(officers.all_officers):
+        if os_user is not None and one.os_user == os_user and one.disabled_at is None:
+            raise Invalid(
+                {
+                    "os-user": sentence(
+                        "Officer {name} has this login; two officers are two people with a login each.", name=one.name
+                    )
+                }
+            )
     try:
         records.write(officers.add, fresh, now(), f"login:{login()}")
     except Duplicate as error:

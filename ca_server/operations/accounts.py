@@ -16,6 +16,7 @@ from ca_server.errors import (
     CredentialUnknown,
     Invalid,
     KeyBlocked,
+    KeyCertified,
     KeyInUse,
     NotAllowed,
     TryLater,
@@ -80,7 +81,7 @@ def bind(
     account = accounts.by_thumbprint(connection, request.thumbprint)
     if account is not None:
         return Bound(account, fresh=False)
-    _require_unblocked(connection, request.spki_sha256)
+    _require_own_key(connection, request.spki_sha256)
     found = credentials.by_kid(connection, request.kid)
     if found is None:
         raise CredentialUnknown
@@ -102,9 +103,11 @@ def bind(
     return Bound(accounts.get(connection, request.account_id), fresh=True)
 
 
-def _require_unblocked(connection: store.Connection, spki_sha256: str) -> None:
+def _require_own_key(connection: store.Connection, spki_sha256: str) -> None:
     if certificates.key_blocked(connection, spki_sha256):
         raise KeyBlocked
+    if certificates.seats_of_key(connection, spki_sha256):
+        raise KeyCertified
 
 
 def _recorded(request: Binding, cn: str, credential_id: str, sealer: Sealer) -> NewAccountRow:
@@ -159,6 +162,6 @@ def change_key(connection: store.Connection, account_id: str, change: KeyChanged
     owner = accounts.owner_of_key(connection, change.thumbprint)
     if owner is not None:
         raise KeyInUse(owner)
-    _require_unblocked(connection, change.spki_sha256)
+    _require_own_key(connection, change.spki_sha256)
     accounts.change_key(connection, account_id, change.before, change.thumbprint, change.jwk, now)
     return accounts.get(connection, account_id)

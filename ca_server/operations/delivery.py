@@ -141,14 +141,14 @@ def _fetched(connection: store.Connection, serial: str) -> dict[str, object]:
     certificate, owner = certificates.find(connection, serial), certificates.owner(connection, serial)
     if certificate is None or owner is None:
         raise LookupError(f"no certificate {serial}")
-    device_text, address = accounts.device(connection, owner[0])
-    device = json.loads(device_text)
+    device = json.loads(accounts.device(connection, owner[0])[0])
+    fetched_at, address, agent = certificates.fetched(connection, serial)
     return {
         "serial": serial,
-        "fetched_at": certificates.issued_at(connection, serial),
+        "fetched_at": fetched_at,
         "not_after": certificate.not_after,
         "host_name": device.get("hostName"),
-        "agent": device.get("agent"),
+        "agent": agent,
         "address": address,
     }
 

@@ -209,6 +209,8 @@ def renewal_of(connection: store.Connection, serial: str, times: RenewalTimes, n
     certificate = certificates.find(connection, serial)
     if certificate is None or certificate.word_at(now) not in ("valid", "expired", "suspended"):
         raise NotFound("There is no renewal information for this certificate.")
+    if seats.get(connection, certificate.cn).status is SeatStatus.REVOKED:
+        raise NotFound("There is no renewal information for this certificate.")
     if now > grace_ends(certificate.not_after, times):
         raise NotFound("The time to renew this certificate is over.")
     return certificate.not_after

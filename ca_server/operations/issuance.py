@@ -15,7 +15,7 @@ import json
 import logging
 
 from ca_server import store
-from ca_server.authority.issuer import Issuer, PlannedCertificate
+from ca_server.authority.issuer import Issuer, PlannedCertificate, WillNotSign
 from ca_server.authority.lint import ExpectedLeaf, lint
 from ca_server.authority.profile import CertificateProfile, LeafFacts, serial_number, to_be_signed
 from ca_server.domain.certificates import CertificateStatus, require_renewable
@@ -54,12 +54,14 @@ class Room:
 
 @dataclasses.dataclass(frozen=True)
 class Requested:
-    """What finalize brings: the account, the order, the CSR as parsed, and its key's JWK thumbprint."""
+    """What finalize brings: the account, the order, the CSR as parsed, its key's JWK thumbprint, and who asked."""
 
     account_id: str
     order_id: str
     request: SigningRequest
     thumbprint: str
+    address: str
+    agent: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +86,7 @@ async def finalize(database: store.Database, room: Room, requested: Requested, n
     """
     order = await database.lookup(require_ready, requested.account_id, requested.order_id, now)
     _require_aliases(requested.request, order.cn, room.rules.alias_suffix)
-    planned = _built(room, order, requested.request, now)
+    planned = _built(room, order, requested, now)
     return await asyncio.shield(_carry_through(database, room, requested, planned, now))
 
 
@@ -95,7 +97,10 @@ async def _carry_through(
     outcome = await database.write(plan, requested, planned, room.rules.times, now)
     if isinstance(outcome, Lost):
         raise OrderNotReady(outcome.sentence)
-    await issue(database, room.issuer, planned.serial, now)
+    try:
+        await issue(database, room.issuer, planned.serial, now)
+    except WillNotSign as error:  # the plan was ended by a revocation meanwhile
+        raise NotAllowed("This certificate was revoked before it was made; the help desk can say why.") from error
     return await database.lookup(show, requested.account_id, requested.order_id)
 
 
@@ -108,8 +113,9 @@ def _require_aliases(request: SigningRequest, cn: str, suffix: str | None) -> No
         raise SigningRequestRefused(f"The CSR names {strangers[0]!r}, but this order is for {cn}.")
 
 
-def _built(room: Room, order: OrderFacts, request: SigningRequest, now: int) -> NewPlan:
+def _built(room: Room, order: OrderFacts, requested: Requested, now: int) -> NewPlan:
     """Build the exact bytes that will be signed, once, and lint them. Raises ProfileBroken on any finding."""
+    request = requested.request
     not_before = room.profile.not_before(now)
     serial = serial_number()
     facts = LeafFacts(
@@ -132,6 +138,8 @@ def _built(room: Room, order: OrderFacts, request: SigningRequest, now: int) -> 
         not_after=room.profile.not_after(not_before),
         tbs=tbs,
         tbs_sha256=hashlib.sha256(tbs).hexdigest(),
+        address=requested.address,
+        agent=requested.agent,
         server=room.server,
         lease_until=now + LEASE_SECONDS,
     )

@@ -9,6 +9,7 @@ reads the records themselves and showed them with their commit.
 import asyncio
 import dataclasses
 import hashlib
+import logging
 import os
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from cryptography import x509
 from ca_server import store
 from ca_server.authority import crl, ocsp
 from ca_server.authority.signer import Signer
-from ca_server.clock import HOUR
+from ca_server.clock import HOUR, Clock
 from ca_server.domain.certificates import CertificateStatus
 from ca_server.store import audit, certificates, institutions, outbox, revocations
 from protocol.names import CommonName
 from protocol.vocabulary import RevocationReason
+
+log = logging.getLogger(__name__)
 
 _EVERY = HOUR
 
@@ -65,15 +68,15 @@ def is_due(connection: store.Connection, issuer: str, now: int) -> bool:
     return bool(revocations.unpublished(connection))
 
 
-async def publish(database: store.Database, press: Press, now: int) -> int:
+async def publish(database: store.Database, press: Press, clock: Clock) -> int:
     """Make, sign and publish the next CRL, and return its number."""
-    floor = published_number(press.path)
-    draft = await database.write(_draft, press.issuer, floor, press.valid_seconds, now)
+    floor = await asyncio.to_thread(published_number, press.path)
+    draft = await database.write(_draft, press.issuer, floor, press.valid_seconds, clock.now())
     der = await asyncio.to_thread(
         crl.build, press.signer, draft.entries, draft.number, draft.this_update, draft.next_update
     )
     await asyncio.to_thread(place, press.path, der)
-    await database.write(_record, press.issuer, draft, hashlib.sha256(der).hexdigest(), now)
+    await database.write(_record, press.issuer, draft, hashlib.sha256(der).hexdigest(), clock.now())
     return draft.number
 
 
@@ -83,6 +86,9 @@ def published_number(path: Path) -> int:
         published = x509.load_der_x509_crl(path.read_bytes())
         return published.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
     except FileNotFoundError:
+        return 0
+    except ValueError:
+        log.error("ALARM: %s is damaged; the records alone say which number comes next", path)
         return 0
 
 
@@ -102,11 +108,13 @@ def place(path: Path, content: bytes) -> None:
 
 
 def _draft(connection: store.Connection, issuer: str, floor: int, valid_seconds: int, now: int) -> Draft:
-    newest = revocations.newest_crl(connection, issuer)
+    newest = revocations.published_crl(connection, issuer)
     before = newest.this_update if newest is not None else 0
     entries = certificates.crl_entries(connection, issuer, ended_after=min(before, now))
-    decisions = tuple(decision.id for decision in revocations.unpublished(connection))
-    times = (now, now + valid_seconds)
+    waiting = revocations.unpublished(connection)
+    since = max(now, *(decision.decided_at for decision in waiting)) if waiting else now
+    times = (since, since + valid_seconds)
+    decisions = tuple(decision.id for decision in waiting)
     number = revocations.number_crl(connection, issuer, floor, times, len(entries))
     return Draft(number, entries, *times, decisions)
 

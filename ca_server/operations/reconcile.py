@@ -30,7 +30,7 @@ from ca_server.operations.books.seats import seats
 from ca_server.store import ledger as records
 from ca_server.store import outbox
 from ca_server.store.outbox import MailStatus
-from ca_server.store.revocations import newest_crl
+from ca_server.store.revocations import published_crl
 from keys.sealing import Sealer
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def glance(connection: store.Connection, issuer: str, public_folder: Path, now: 
     """Look at open plans, the outbox, the newest CRL and the root's: counts by index and two files, no key."""
     open_plans, overdue = records.plans(connection, now)
     counts = outbox.counts(connection)
-    newest = newest_crl(connection, issuer)
+    newest = published_crl(connection, issuer)
     dead = counts.get(MailStatus.DEAD, 0)
     alarms = list(root_crl_ends_soon(_content(public_folder / "root.crl"), now))
     if overdue:

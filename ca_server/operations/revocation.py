@@ -32,14 +32,19 @@ class Decision:
 
 def revoke_seat(
     connection: store.Connection, cn: CommonName, decision: Decision, entry: EntryMaker
-) -> revocations.Revocation:
+) -> revocations.Revocation | AlreadyRevoked:
     """Revoke a CN with all it has and return the record whose publication completes it.
 
-    Raises NotFound for a CN never assigned, AlreadyRevoked for one revoked before.
+    A compromise blocks the key of every certificate the CN ever had, also when all were revoked before: therefore
+    AlreadyRevoked is returned, not raised, and whoever called raises it after the commit. Raises NotFound for a CN
+    never assigned.
     """
     seat = seats.get(connection, cn)
+    if decision.reason is RevocationReason.keyCompromise:
+        for certificate in certificates.of_seat(connection, str(cn)):
+            certificates.block_key(connection, certificate.serial, decision.now)
     if seat.status is SeatStatus.REVOKED:
-        raise AlreadyRevoked(sentence("{cn} was revoked before.", cn=cn))
+        return AlreadyRevoked(sentence("{cn} was revoked before.", cn=cn))
     seats.move(connection, seat, seat.revoked(), decision.now, decision.actor)
     ended = certificates.unended(connection, str(cn), decision.now)
     for certificate in ended:
@@ -51,14 +56,17 @@ def revoke_seat(
 
 def revoke_certificate(
     connection: store.Connection, serial: str, decision: Decision, entry: EntryMaker
-) -> revocations.Revocation:
+) -> revocations.Revocation | AlreadyRevoked:
     """Revoke one certificate; its siblings live on unless its key is compromised or it was the last valid one.
 
-    Raises NotFound for a serial that we never signed, AlreadyRevoked, and NotAllowed for one that has ended.
+    A compromise is taken in after the certificate's revocation or end as well. Returns AlreadyRevoked as `revoke_seat`
+    does. Raises NotFound for a serial that we never signed, AlreadyRevoked, and NotAllowed for one that has ended.
     """
     certificate = certificates.find(connection, serial)
     if certificate is None or certificate.status in (CertificateStatus.PLANNED, CertificateStatus.ABORTED):
         raise NotFound(sentence("There is no such certificate."))
+    if decision.reason is RevocationReason.keyCompromise:
+        return revoke_seat(connection, certificate.cn, decision, entry)
     if certificate.status is CertificateStatus.REVOKED:
         raise AlreadyRevoked(
             sentence("The certificate {serial} of {cn} was revoked before.", serial=serial, cn=certificate.cn)
@@ -72,7 +80,7 @@ def revoke_certificate(
             )
         )
     siblings = [c for c in certificates.unended(connection, str(certificate.cn), decision.now) if c.serial != serial]
-    if decision.reason is RevocationReason.keyCompromise or not siblings:
+    if not siblings:
         return revoke_seat(connection, certificate.cn, decision, entry)
     _end(connection, certificate, decision, entry)
     return _decided(connection, str(certificate.cn), [certificate], decision)
@@ -82,8 +90,6 @@ def _end(connection: store.Connection, certificate: Certificate, decision: Decis
     code = int(decision.reason)
     mark = (decision.now, code, entry(certificate.serial, decision.now, code))
     certificates.end(connection, certificate, CertificateStatus.REVOKED, mark)
-    if decision.reason is RevocationReason.keyCompromise:
-        certificates.block_key(connection, certificate.serial, decision.now)
 
 
 def _decided(
@@ -130,7 +136,7 @@ def require_holder(connection: store.Connection, serial: str, proof: HoldersProo
 
 def revoke_by_holder(
     connection: store.Connection, serial: str, proof: HoldersProof, decision: Decision, entry: EntryMaker
-) -> revocations.Revocation:
+) -> revocations.Revocation | AlreadyRevoked:
     """Revoke one certificate at its holder's wish (RFC 8555 §7.6)."""
     require_holder(connection, serial, proof)
     return revoke_certificate(connection, serial, decision, entry)

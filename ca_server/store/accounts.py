@@ -160,7 +160,7 @@ def credential_of(connection: Connection, account_id: str) -> str:
 
 
 def device(connection: Connection, account_id: str) -> tuple[str, str]:
-    """Return (device as JSON text, address) that the account was made with, for the mail that tells of a fetch."""
+    """Return what the account's PC told of itself when it was bound, a JSON text, and the address it was bound from."""
     row = _DEVICE.one(connection, account=account_id)
     return ("{}", "") if row is None else (row[0], row[1])
 

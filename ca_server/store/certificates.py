@@ -94,7 +94,7 @@ _STATE = Statement(
         _c.serial == bindparam("number"), _c.issuer == bindparam("issued_by")
     )
 )
-_ISSUED_AT = Statement(select(_c.issued_at).where(_c.serial == bindparam("number")))
+_FETCHED = Statement(select(_c.issued_at, _c.address, _c.agent).where(_c.serial == bindparam("number")))
 _KEY_SEATS = Statement(select(_c.cn).where(_c.spki_sha256 == bindparam("spki")))
 _KEY_OF = Statement(select(_c.spki_sha256).where(_c.serial == bindparam("number")))
 _BLOCK = Statement(insert(tables.blocked_key))
@@ -140,6 +140,8 @@ class NewPlan:
     not_after: int
     tbs: bytes
     tbs_sha256: str
+    address: str
+    agent: str
     server: str
     lease_until: int
 
@@ -197,10 +199,10 @@ def owner(connection: Connection, serial: str) -> tuple[str, str, bytes | None, 
     return _OWNER.one(connection, number=serial)
 
 
-def issued_at(connection: Connection, serial: str) -> int | None:
-    """Return when the certificate was stored, None before."""
-    row = _ISSUED_AT.one(connection, number=serial)
-    return None if row is None else row[0]
+def fetched(connection: Connection, serial: str) -> tuple[int | None, str, str]:
+    """Return when the certificate was stored, and from which address and by which software it was finalized."""
+    row = _FETCHED.one(connection, number=serial)
+    return (None, "", "") if row is None else (row[0], row[1], row[2])
 
 
 def planned(connection: Connection, serial: str) -> Planned | None:

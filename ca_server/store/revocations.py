@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from ca_server.ids import new_id
 from ca_server.store import tables
@@ -20,13 +20,19 @@ _PUBLISHED = Statement(
     .where(_r.id == bindparam("revocation"), _r.published_at.is_(None))
     .values(published_at=bindparam("now"), crl_number=bindparam("number"))
 )
-_NEWEST_CRL = Statement(
+_CRLS = (
     select(_l.number, _l.this_update, _l.next_update, _l.entries, _l.sha256, _l.published_at)
     .where(_l.issuer == bindparam("issued_by"))
     .order_by(_l.number.desc())
     .limit(1)
 )
-_HIGHEST = Statement(select(func.max(_l.number)).where(_l.issuer == bindparam("issued_by")))
+_NEWEST_CRL = Statement(_CRLS)
+_NEWEST_PUBLISHED = Statement(_CRLS.where(_l.published_at.is_not(None)))
+_DRAFT_AGAIN = Statement(
+    update(tables.crl)
+    .where(_l.issuer == bindparam("issued_by"), _l.number == bindparam("numbered"), _l.published_at.is_(None))
+    .values(this_update=bindparam("since"), next_update=bindparam("until"), entries=bindparam("count"))
+)
 _INSERT_CRL = Statement(insert(tables.crl))
 _CRL_PUBLISHED = Statement(
     update(tables.crl)
@@ -87,15 +93,29 @@ def published(connection: Connection, revocation_id: str, number: int, now: int)
 
 
 def newest_crl(connection: Connection, issuer: str) -> Crl | None:
-    """Return the issuer's CRL with the highest number, or None before the first."""
+    """Return the issuer's CRL with the highest number, published or only drafted, or None before the first."""
     row = _NEWEST_CRL.one(connection, issued_by=issuer)
     return None if row is None else Crl(*row)
 
 
+def published_crl(connection: Connection, issuer: str) -> Crl | None:
+    """Return the newest CRL that the world has, or None before the first."""
+    row = _NEWEST_PUBLISHED.one(connection, issued_by=issuer)
+    return None if row is None else Crl(*row)
+
+
 def number_crl(connection: Connection, issuer: str, floor: int, times: tuple[int, int], entries: int) -> int:
-    """Take the next CRL number, above every one recorded and above `floor`, the published file's, and return it."""
-    row = _HIGHEST.one(connection, issued_by=issuer)
-    number = max(floor, int(row[0] or 0) if row else 0) + 1
+    """Take the next CRL number, above every one recorded and above `floor`, the published file's, and return it.
+
+    A number that was drafted and never came out is taken again: no list bears it.
+    """
+    newest = newest_crl(connection, issuer)
+    if newest is not None and newest.published_at is None and newest.number > floor:
+        _DRAFT_AGAIN.must(
+            connection, issued_by=issuer, numbered=newest.number, since=times[0], until=times[1], count=entries
+        )
+        return newest.number
+    number = max(floor, 0 if newest is None else newest.number) + 1
     _INSERT_CRL.run(
         connection,
         issuer=issuer,

@@ -192,6 +192,8 @@ certificate = Table(
     Column("der", LargeBinary),
     Column("planned_at", Integer, nullable=False),
     Column("issued_at", Integer),
+    Column("address", Text, nullable=False),
+    Column("agent", Text, nullable=False),
     Column("server", String(26), nullable=False),
     Column("lease_until", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),

@@ -39,6 +39,7 @@ class Signed:
     path: Mapping[str, str]
     query: Mapping[str, str]
     address: str
+    agent: str
     url: str
     public_key: PublicKey
     account_id: str | None

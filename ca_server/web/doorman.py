@@ -22,7 +22,7 @@ _FIRST_LINE: Final = re.compile(rb"[A-Z]{3,10} \S+ HTTP/1\.[01]\r\n")
 class Doorman(asyncio.Protocol):
     """Waits for one connection's first header."""
 
-    def __init__(self, server: web.Server[web.Request], has_room: Callable[[], bool]) -> None:
+    def __init__(self, server: web.Server, has_room: Callable[[], bool]) -> None:
         self._server = server
         self._has_room = has_room
         self._received = bytearray()
@@ -38,7 +38,7 @@ class Doorman(asyncio.Protocol):
         self._patience = asyncio.get_running_loop().call_later(_SECONDS_FOR_A_HEADER, self._turn_away)
 
     def data_received(self, data: bytes) -> None:
-        """Collect the header; hand the connection over when it is whole, or so wrong that aiohttp refuses it at once."""
+        """Collect the header; let the connection in when it is whole, or so wrong that aiohttp refuses it at once."""
         begins = max(0, len(self._received) - len(_END_OF_HEADER))
         self._received += data
         whole = self._received.find(_END_OF_HEADER, begins) >= 0 or len(self._received) > _MOST_OF_A_HEADER

@@ -29,6 +29,7 @@ trouble = logging.getLogger("warifu.trouble")
 
 MOST_OCTETS = 64 * 1024
 _SECONDS_FOR_A_BODY = 20
+_LONGEST_AGENT = 200
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -90,7 +91,9 @@ class Front:
         url = self.urls.of(request.raw_path)
         message, key, account_id = await self.authenticator.verify(body, url, signer)
         request[_ACCOUNT] = account_id or "-"
-        return Signed(message, request.match_info, request.query, self.address(request), url, key, account_id)
+        return Signed(
+            message, request.match_info, request.query, self.address(request), _agent(request), url, key, account_id
+        )
 
     def _response(self, answer: Answer) -> web.Response:
         response = web.Response(body=answer.octets(), status=answer.status, content_type=answer.media_type)
@@ -152,6 +155,11 @@ class Front:
         if isinstance(error, web.HTTPMethodNotAllowed):
             response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
         return response
+
+
+def _agent(request: web.Request) -> str:
+    """Return the software that asks, cut to what a mail can show; it says so itself."""
+    return "".join(each for each in request.headers.get("User-Agent", "") if each.isprintable())[:_LONGEST_AGENT]
 
 
 def _name(request: web.Request) -> str:

@@ -16,6 +16,7 @@ _TYPES: dict[type[Exception], ProblemType] = {
     errors.AccountUnknown: ProblemType.ACCOUNT_DOES_NOT_EXIST,
     errors.AccountUnusable: ProblemType.UNAUTHORIZED,
     errors.KeyBlocked: ProblemType.BAD_PUBLIC_KEY,
+    errors.KeyCertified: ProblemType.BAD_PUBLIC_KEY,
     errors.KeyInUse: ProblemType.MALFORMED,
     errors.IdentifierRejected: ProblemType.REJECTED_IDENTIFIER,
     errors.IdentifierUnsupported: ProblemType.UNSUPPORTED_IDENTIFIER,

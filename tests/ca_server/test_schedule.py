@@ -68,17 +68,24 @@ async def test_what_anybody_wrote_wakes_the_eager_tasks_and_no_others() -> None:
     assert runs["calm"] == 1
 
 
-async def test_a_task_that_fails_is_logged_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    tries = 0
+async def test_a_task_that_fails_is_an_alarm_and_is_tried_again_after_a_pause_that_doubles(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watch, tries = Watch(), list[int]()
 
-    async def fail(_: int) -> None:
-        nonlocal tries
-        tries += 1
+    async def fail(now: int) -> None:
+        tries.append(now - 1_000_000)
         raise ValueError("planted")
 
-    await run_for(Schedule(Watch(), lambda: True, [Task("the planted one", fail, every=1)]), 0.1)
-    assert tries > 1
-    assert "the planted one failed" in caplog.text
+    clockwork = Schedule(watch, lambda: True, [Task("the planted one", fail, every=1)])
+    running = asyncio.create_task(clockwork.run())
+    for _ in range(20):
+        await asyncio.sleep(0.015)
+        watch.time += 1
+    clockwork.stop()
+    await running
+    assert tries == [0, 1, 3, 7, 15]
+    assert "ALARM: the task the planted one failed" in caplog.text
 
 
 async def test_a_slow_task_delays_no_other_and_is_let_come_to_its_end() -> None:

@@ -46,7 +46,7 @@ class AccountHandlers:
         thumbprint = jws.thumbprint(signed.public_key)
         known = await self.database.lookup(accounts.known, thumbprint)
         if known is not None:
-            return self._answer(known, fresh=False)
+            return self._answer(known, location=True)
         if asked.only_return_existing:
             raise AccountUnknown("No account has this key.")
         _require_strong(signed.public_key)
@@ -57,7 +57,7 @@ class AccountHandlers:
         outcome = await self.database.write(accounts.bind, request, self.sealer, self.wrong_passwords, now)
         if isinstance(outcome, CredentialRefused):
             raise outcome
-        return self._answer(outcome.account, fresh=outcome.fresh)
+        return self._answer(outcome.account, status=201 if outcome.fresh else 200, location=True)
 
     async def update(self, signed: Signed) -> Answer:
         """Read (§6.3), update the contacts of (§7.3.2), or deactivate (§7.3.6) the account that signed."""
@@ -70,7 +70,7 @@ class AccountHandlers:
             account = await self.database.write(accounts.change_contact, signed.account, contacts)
         else:
             account = await self.database.lookup(accounts.show, signed.account)
-        return self._answer(account, fresh=False)
+        return self._answer(account)
 
     async def orders(self, signed: Signed) -> Answer:
         """List the account's orders by pages, without invalid ones (§7.1.2.1)."""
@@ -103,16 +103,16 @@ class AccountHandlers:
         change = accounts.KeyChanged(before, jws.thumbprint(new_key), jwk, spki_sha256(new_key))
         account = await self.database.write(accounts.change_key, signed.account, change, self.clock.now())
         self.authenticator.forget(signed.account)
-        return self._answer(account, fresh=False)
+        return self._answer(account)
 
     def _require_own(self, signed: Signed) -> None:
         if signed.path["account"] != signed.account:
             raise Problem(ProblemType.UNAUTHORIZED, "This account is not the one that signed the request.")
 
-    def _answer(self, account: AccountRow, *, fresh: bool) -> Answer:
+    def _answer(self, account: AccountRow, *, status: int = 200, location: bool = False) -> Answer:
         binding = json.loads(self.sealer.open(account.binding_sealed, account.id.encode()))
         body = render.account(account, binding, self.urls)
-        return Answer(body, status=201 if fresh else 200, location=self.urls.account(account.id))
+        return Answer(body, status=status, location=self.urls.account(account.id) if location else None)
 
 
 def _require_strong(key: PublicKey) -> None:

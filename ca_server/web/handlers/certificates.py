@@ -6,7 +6,7 @@ from cryptography import x509
 
 from ca_server import store
 from ca_server.clock import Clock, moment
-from ca_server.errors import NotFound
+from ca_server.errors import AlreadyRevoked, NotFound
 from ca_server.operations import enrolment, revocation
 from ca_server.operations.revocation import Decision, EntryMaker, HoldersProof
 from ca_server.web.authenticate import Signed
@@ -43,7 +43,9 @@ class CertificateHandlers:
         proof = HoldersProof(signed.account_id, spki)
         actor = f"account:{signed.account_id}" if signed.account_id else "certificate key"
         decision = Decision(asked.reason, actor, self.clock.now())
-        await self.database.write(revocation.revoke_by_holder, serial, proof, decision, self.entry)
+        outcome = await self.database.write(revocation.revoke_by_holder, serial, proof, decision, self.entry)
+        if isinstance(outcome, AlreadyRevoked):
+            raise outcome
         return Answer()
 
     async def renewal_info(self, certificate_id: str) -> Answer:

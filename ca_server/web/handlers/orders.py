@@ -59,7 +59,9 @@ class OrderHandlers:
         csr = Finalize.parse(signed.members()).csr
         request = parse_signing_request(csr)
         thumbprint = jws.thumbprint(request.public_key)
-        requested = issuance.Requested(signed.account, signed.path["order"], request, thumbprint)
+        requested = issuance.Requested(
+            signed.account, signed.path["order"], request, thumbprint, signed.address, signed.agent
+        )
         now = self.clock.now()
         facts = await issuance.finalize(self.database, self.room, requested, now)
         return render.order_answer(facts, self.urls, now)

@@ -108,7 +108,7 @@ async def plan(config: Config, account_id: str, now: int) -> str:
         request = enrolment.Request(new_id(), (("permanent-identifier", account.cn),))
         opened = await database.write(enrolment.order, account_id, request, rules, now)
         csr = parse_signing_request(build_signing_request(ec.generate_private_key(ec.SECP256R1()), None))
-        requested = issuance.Requested(account_id, opened.order.id, csr, new_id())
+        requested = issuance.Requested(account_id, opened.order.id, csr, new_id(), "192.0.2.7", "a test")
         with pytest.raises(SigningFailed) as failed:
             await issuance.finalize(database, room(config), requested, now)
         return str(failed.value)

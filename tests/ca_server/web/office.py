@@ -43,7 +43,7 @@ R = TypeVar("R")
 INSTITUTION = "F123456"
 INSTITUTION_NAME = "みどり銀行"
 SEATS = 3
-TERMS = Terms(credential_days=30, password_delay_seconds=120)
+TERMS = Terms(credential_days=30, password_delay_seconds=120, two_officers=True)
 _ADMINISTRATOR = Administrator("山田", "太郎", "やまだ たろう", "yamada@midori.example")
 
 
@@ -199,7 +199,7 @@ class Office:
         authority = self.config.authority
         path = self.config.server.public_folder / f"{authority.issuer}.crl"
         press = publication.Press(authority.issuer, self.folder.issuing, path, authority.crl_hours * HOUR)
-        return await publication.publish(self.database, press, self.clock.now())
+        return await publication.publish(self.database, press, self.clock)
 
 
 async def _served(application: web.Application) -> TestClient[web.Request, web.Application]:

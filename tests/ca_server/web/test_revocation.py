@@ -150,10 +150,30 @@ async def test_a_certificate_is_revoked_once(office: Office, holder: Caller) -> 
     first, second = await renewed(office, holder)
     (await holder.revoke(first)).must(200)
     assert (await holder.revoke(first)).refusal == ALREADY_REVOKED
-    assert (await holder.revoke(first, reason=1)).refusal == ALREADY_REVOKED
+    assert (await holder.revoke(first, reason=4)).refusal == ALREADY_REVOKED
     assert status(office, first) == ("revoked", 0)
     assert status(office, second)[0] == "issued"
-    assert not office.look(certificates.key_blocked, certificates_key(office, first))
+
+
+async def test_a_compromise_is_taken_in_after_the_certificates_revocation_as_well(
+    office: Office, holder: Caller
+) -> None:
+    first, second = await renewed(office, holder)
+    (await holder.revoke(first, reason=4)).must(200)
+    (await holder.revoke(first, reason=1)).must(200)
+    assert status(office, second)[0] == "revoked"
+    assert office.look(certificates.key_blocked, certificates_key(office, first))
+
+
+async def test_a_compromise_told_after_everything_was_revoked_still_blocks_the_key(
+    office: Office, holder: Caller
+) -> None:
+    key = generate("P-256")
+    leaf = await holder.enrol(key)
+    (await holder.revoke(leaf)).must(200)
+    stranger = office.caller(key=key)
+    assert (await stranger.revoke(leaf, reason=1, by="jwk")).refusal == ALREADY_REVOKED
+    assert office.look(certificates.key_blocked, certificates_key(office, leaf))
 
 
 def certificates_key(office: Office, certificate: x509.Certificate) -> str:

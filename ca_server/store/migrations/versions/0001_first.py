@@ -343,6 +343,8 @@ def _create_certificate() -> None:
         sa.Column("der", sa.LargeBinary(), nullable=True),
         sa.Column("planned_at", sa.Integer(), nullable=False),
         sa.Column("issued_at", sa.Integer(), nullable=True),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("agent", sa.Text(), nullable=False),
         sa.Column("server", sa.String(length=26), nullable=False),
         sa.Column("lease_until", sa.Integer(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
