@@ -16,6 +16,7 @@ from aiohttp import web
 _SECONDS_FOR_A_HEADER: Final = 10.0
 _MOST_OF_A_HEADER: Final = 64 * 1024
 _END_OF_HEADER: Final = b"\r\n\r\n"
+_BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _FIRST_LINE: Final = re.compile(rb"[A-Z]{3,10} \S+ HTTP/1\.[01]\r\n")
 
 
@@ -38,12 +39,13 @@ class Doorman(asyncio.Protocol):
         self._patience = asyncio.get_running_loop().call_later(_SECONDS_FOR_A_HEADER, self._turn_away)
 
     def data_received(self, data: bytes) -> None:
-        """Collect the header; let the connection in when it is whole, or so wrong that aiohttp refuses it at once."""
+        """Collect the header; let the connection in when it is whole, and refuse at once what is no HTTP."""
         begins = max(0, len(self._received) - len(_END_OF_HEADER))
         self._received += data
-        whole = self._received.find(_END_OF_HEADER, begins) >= 0 or len(self._received) > _MOST_OF_A_HEADER
-        if whole or (b"\n" in data and not _FIRST_LINE.match(self._received)):
+        if self._received.find(_END_OF_HEADER, begins) >= 0 or len(self._received) > _MOST_OF_A_HEADER:
             self._let_in()
+        elif b"\n" in data and not _FIRST_LINE.match(self._received):
+            self._refuse()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -58,6 +60,11 @@ class Doorman(asyncio.Protocol):
         transport.set_protocol(handler)
         handler.connection_made(transport)
         handler.data_received(bytes(self._received))
+
+    def _refuse(self) -> None:
+        if self._transport is not None:
+            self._transport.write(_BAD_REQUEST)
+            self._transport.close()
 
     def _turn_away(self) -> None:
         self._stop_waiting()

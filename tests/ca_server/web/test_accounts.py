@@ -152,6 +152,13 @@ async def test_a_compromised_key_signs_for_no_account(office: Office, holder: Ca
     assert (await other.post("/acme/key-change", other.key_change(key))).refusal == (400, "badPublicKey")
 
 
+async def test_a_key_that_stands_in_a_certificate_signs_for_no_account(office: Office, holder: Caller) -> None:
+    key = generate("P-256")
+    await holder.enrol(key)
+    assert (await office.caller(key=key).bind(office.invitation(2))).refusal == (400, "badPublicKey")
+    assert (await holder.post("/acme/key-change", holder.key_change(key))).refusal == (400, "badPublicKey")
+
+
 async def test_the_key_of_a_deactivated_account_never_binds_again(office: Office, holder: Caller) -> None:
     (await holder.post(holder.account or "", {"status": "deactivated"})).must(200)
     for members in ({}, {"onlyReturnExisting": True}):

@@ -130,6 +130,24 @@ async def test_the_count_survives_a_restart(office: Office) -> None:
     assert "4 more tries" in (await wrong(office, pair)).detail
 
 
+async def test_locking_stops_new_accounts_but_not_the_one_that_is_bound(office: Office) -> None:
+    pair, bound = office.invitation(), office.caller()
+    (await bound.bind(pair)).must(201)
+    for _ in range(10):
+        await wrong(office, pair)
+    assert (await office.caller().bind(pair)).document["reason"] == "locked"
+    assert await bound.enrol()
+
+
+async def test_expiry_stops_new_accounts_but_not_the_one_that_is_bound(office: Office) -> None:
+    pair, bound = office.invitation(), office.caller()
+    (await bound.bind(pair)).must(201)
+    office.clock.pass_by(days=31)
+    await office.write(credentials.erase_expired, office.clock.now())
+    assert (await office.caller().bind(pair)).document["reason"] == "expired"
+    assert await bound.enrol()
+
+
 async def test_the_tenth_wrong_password_locks_even_for_the_right_one(office: Office) -> None:
     pair = office.invitation()
     reasons = [(await wrong(office, pair)).document["reason"] for _ in range(10)]
