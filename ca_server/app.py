@@ -111,15 +111,19 @@ async def _listen(
     server, most = runner.server, _room_for_connections()
     assert server is not None  # noqa: S101 - after setup there is one
     host, port = address_of(listen) or ("", 0)
-    listener = await asyncio.get_running_loop().create_server(
-        lambda: Doorman(server, lambda: len(server.connections) < most),
-        host,
-        port,
-        ssl=tls,
-        ssl_handshake_timeout=_SECONDS_FOR_A_HANDSHAKE if tls else None,
-        reuse_address=True,
-        backlog=512,
-    )
+    try:
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: Doorman(server, lambda: len(server.connections) < most),
+            host,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=_SECONDS_FOR_A_HANDSHAKE if tls else None,
+            reuse_address=True,
+            backlog=512,
+        )
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise OSError(f"{listen} cannot be listened on ({why}); see public_listen and http_listen.") from error
     stack.callback(listener.close)
 
 

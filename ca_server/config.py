@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from ca_server.language import sentence
 from protocol.renewal_info import RenewalTimes
 
+_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
 _ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
@@ -289,6 +290,8 @@ def _contradictions(config: Config) -> list[str]:
         faults.append(_at("mail.smtp_user", sentence("needs smtp_starttls, for a password never leaves in the clear")))
     if not _ADDRESS.fullmatch(config.mail.sender):
         faults.append(_at("mail.sender", sentence("must be one plain mail address")))
+    if not _OID.fullmatch(config.profile.policy_oid):
+        faults.append(_at("profile.policy_oid", sentence("must be an object identifier, such as 1.2.392.1")))
     if not config.server.secret_files:
         faults.append(_at("server.secret_files", sentence("must name at least one file")))
     for proxy in config.server.trusted_proxies:

@@ -57,9 +57,10 @@ class NotEntitled(Refusal):
 class CredentialRefused(Refusal):
     """The one-time URL is known but cannot be used now; `reason` is the word for programs."""
 
-    def __init__(self, reason: str, sentence: str) -> None:
+    def __init__(self, reason: str, sentence: str, tries_left: int | None = None) -> None:
         super().__init__(sentence)
         self.reason = reason
+        self.tries_left = tries_left
 
 
 class CredentialUnknown(Refusal):

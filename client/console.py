@@ -7,6 +7,7 @@ NO_COLOR (no-color.org).
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ import click
 
 from client.errors import ClientError, Misuse
 from client.language import Language, choose, sentence
+
+_YES = ("yes", "y", "はい")
+_NO = ("no", "n", "いいえ", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,15 @@ class Console:
 
         Raises Misuse when there is nobody to answer.
         """
+        choice = self.say(sentence("[yes/no]"))
+        question = f"{self.say(text, **facts)} {choice}"
         try:
-            return click.confirm(self.say(text, **facts), default=False, err=True)
+            while True:
+                answer = click.prompt(question, default="", show_default=False, err=True)
+                told = unicodedata.normalize("NFKC", answer).strip().lower()
+                if told in _YES or told in _NO:
+                    return told in _YES
+                self.tell(sentence("Please answer yes or no."))
         except click.Abort as abort:
             raise Misuse(
                 "noAnswer",

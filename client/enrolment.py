@@ -75,12 +75,26 @@ async def enrol(url: str, store: FilesStore, person: Person, settings: Settings)
         folder = store.pending_with(credential_name(kid))
         password = person.password() if folder is None else person.given_password()
         address = _address(url, kid)
+        if folder is not None:
+            _require_same_server(address, folder)
         ca_file = settings.ca_file or (None if folder is None else folder.trusted)
         async with open_transport(settings, ca_file, address, person.tell) as transport:
             if folder is None:
                 folder = await _begun(transport, address, kid, store, settings)
             attempt = _Attempt(transport, folder, store, person, kid, password)
             return Enrolled(await attempt.run(), fresh=True)
+
+
+def _require_same_server(address: str, folder: SeatFolder) -> None:
+    """Do nothing when the URL is of the server that an earlier attempt began with. Raises ClientError otherwise."""
+    typed, begun = urlsplit(address).netloc, urlsplit(folder.record().directory).netloc
+    if typed != begun:
+        raise ClientError(
+            "otherServer",
+            sentence("The pending enrolment of this URL is with {host}, not with {other}."),
+            sentence("Give the URL as it stands in the mail."),
+            facts={"host": begun, "other": typed},
+        )
 
 
 async def _invitation(transport: Transport, address: str, kid: str) -> Invitation:

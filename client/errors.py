@@ -77,14 +77,14 @@ class NeedsPerson(ClientError):
 REFUSALS: Final[Mapping[RefusalReason, tuple[str, str]]] = MappingProxyType(
     {
         RefusalReason.WRONG_PASSWORD: (
-            sentence("The password does not belong to this URL. The server says: {detail}"),
+            sentence("The password does not belong to this URL. Tries left before the URL is locked: {tries}."),
             sentence(
-                "Compare it with the password mail; URL and password come in pairs. After several wrong passwords the "
-                "URL is locked, and the help desk named in the mail unlocks it."
+                "Compare it with the password mail; URL and password come in pairs. The help desk named in the mail "
+                "unlocks a locked URL."
             ),
         ),
         RefusalReason.LOCKED: (
-            sentence("The URL is locked after too many wrong passwords. The server says: {detail}"),
+            sentence("The URL is locked after too many wrong passwords."),
             sentence("Ask your administrator to call the help desk named in the mail; it unlocks or replaces the URL."),
         ),
         RefusalReason.EXPIRED: (
@@ -99,7 +99,7 @@ REFUSALS: Final[Mapping[RefusalReason, tuple[str, str]]] = MappingProxyType(
             ),
         ),
         RefusalReason.REPLACED: (
-            sentence("A newer URL has replaced this one. The server says: {detail}"),
+            sentence("This URL was replaced or withdrawn."),
             sentence("Use the URL and password of the newest mails; if there are none, call the help desk."),
         ),
     }
@@ -150,7 +150,7 @@ def from_keys(error: KeysError | OSError) -> ClientError:
 
 def from_problem(problem: Problem) -> ClientError:
     """Return the error that the server's problem is to the person and the program that ran the command."""
-    facts = {"detail": problem.detail}
+    facts = {"detail": problem.detail, "tries": str(problem.extra.get("triesLeft", "?"))}
     reason = problem.extra.get("reason")
     if reason in REFUSALS:
         return Refused(str(reason), *REFUSALS[RefusalReason(str(reason))], facts=facts)

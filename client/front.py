@@ -3,7 +3,9 @@
 Exit codes: 0 done or nothing to do, 1 failure, 2 usage, 3 try later, 4 refused by a rule, 5 needs a person.
 """
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from copy import copy
 from typing import Any, NoReturn
@@ -45,6 +47,9 @@ class Front(click.Group):
         arguments = list(sys.argv[1:] if args is None else args)
         console = console_for(arguments)
         extra["standalone_mode"] = False
+        if threading.current_thread() is threading.main_thread():
+            # A handler of our own: asyncio's would only cancel a task, which a prompt never notices.
+            signal.signal(signal.SIGINT, _interrupt)
         try:
             outcome = super().main(arguments, prog_name, obj=console, **extra)
         except (ClientError, Problem, KeysError, BadCredential, click.ClickException, click.Abort, OSError) as error:
@@ -52,6 +57,10 @@ class Front(click.Group):
             console.error(told)
             sys.exit(told.exit_code)
         sys.exit(outcome if isinstance(outcome, int) else 0)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _told(error: Exception) -> ClientError:

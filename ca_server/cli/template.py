@@ -76,7 +76,7 @@ def render_configuration(asked: Asked) -> str:
         "public_listen": _listen(asked.public_url, 443),
         "http_listen": _listen(asked.http_url, 80),
         "organization": asked.organization,
-        "cps_url": f"{asked.http_url}/cps",
+        "cps_url": f"{asked.public_url}/",
     }
     for name in ("server", "issuing-1", "ocsp"):
         values[name] = str(asked.passphrase_file or f"secrets/{name}.passphrase")

@@ -89,5 +89,5 @@ def wrong_password(failures: int, limit: int) -> CredentialRefused:
             "The password is wrong, and this URL is now locked. Ask the help desk to unlock or replace it.",
         )
     return CredentialRefused(
-        RefusalReason.WRONG_PASSWORD, f"The password is wrong; {left} more tries before this URL is locked."
+        RefusalReason.WRONG_PASSWORD, f"The password is wrong; {left} more tries before this URL is locked.", left
     )

@@ -128,7 +128,7 @@ class Front:
                     trouble.error("request %s on %s met %r", request_id, _name(request), type(error), exc_info=error)
                 if problem.type is not ProblemType.BAD_NONCE and problem.status < 500:
                     self.failures.count(network)
-                response = self._refusal(problem, error)
+                response = self._refusal(problem, error, request_id)
             response.headers.update(_SECURITY_HEADERS)
             response.headers["Request-Id"] = request_id
             log.info(
@@ -146,11 +146,12 @@ class Front:
 
         return front
 
-    def _refusal(self, problem: Problem, error: Exception) -> web.Response:
+    def _refusal(self, problem: Problem, error: Exception, request_id: str) -> web.Response:
         location = self.urls.account(error.account_id) if hasattr(error, "account_id") else None
-        answer = Answer(
-            problem.render(), problem.status, MediaType.PROBLEM, location=location, retry_after=retry_after(error)
-        )
+        document = problem.render()
+        if is_unforeseen(error):
+            document["detail"] = f"{problem.detail} Request id: {request_id}"
+        answer = Answer(document, problem.status, MediaType.PROBLEM, location=location, retry_after=retry_after(error))
         response = self._response(answer)
         if isinstance(error, web.HTTPMethodNotAllowed):
             response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))

@@ -58,7 +58,11 @@ def problem_of(error: Exception) -> Problem:
     kind = next((known for known in type(error).__mro__ if known in _TYPES), None)
     if kind is None:
         return Problem(ProblemType.SERVER_INTERNAL, _UNKNOWN)
-    extra = {"reason": str(error.reason)} if isinstance(error, errors.CredentialRefused) else {}
+    extra: dict[str, object] = {}
+    if isinstance(error, errors.CredentialRefused):
+        extra = {"reason": str(error.reason)}
+        if error.tries_left is not None:
+            extra["triesLeft"] = error.tries_left
     return Problem(_TYPES[kind], str(error), status=_STATUSES.get(kind), extra=extra)
 
 

@@ -227,7 +227,8 @@ class StandIn:
         if credential.reason is not None:
             raise Problem(ProblemType.UNAUTHORIZED, f"It is {credential.reason}.", extra={"reason": credential.reason})
         if not jws.verify_mac(binding, mac_key(credential.kid, credential.password)):
-            raise Problem(ProblemType.UNAUTHORIZED, "9 tries are left.", extra={"reason": "wrongPassword"})
+            told = {"reason": "wrongPassword", "triesLeft": 9}
+            raise Problem(ProblemType.UNAUTHORIZED, "9 tries are left.", extra=told)
         assert jws.strict_json(binding.payload) == jws.jwk(key)
         return credential
 

@@ -120,7 +120,7 @@ def test_a_wrong_password_is_refused_and_the_right_one_taken_afterwards(pc: Pc, 
     credential, other = server.invite(), server.invite("F123456-002")
     error = pc.enrol(credential, code=4, password=other.password)["error"]
     assert error["type"] == "wrongPassword"
-    assert "9 tries are left" in error["detail"]
+    assert "locked: 9." in error["detail"]
     pc.enrol(credential)
     assert_holds_its_certificate(pc)
 

@@ -28,7 +28,12 @@ def test_password_and_question_are_asked_at_the_terminal_and_the_password_stays_
         stdout=subprocess.PIPE,
     )
     assert process.stdin is not None
-    answers = ((b"Password", "mistyped"), (b"Password", credential.password), (b"[y/N]", "y"))
+    answers = (
+        (b"Password", "mistyped"),
+        (b"Password", credential.password),
+        (b"[yes/no]", "maybe"),
+        (b"[yes/no]", "はい"),
+    )
     seen = b""
     for prompt, answer in answers:
         seen += read_until(process, prompt)
