@@ -139,7 +139,7 @@ class Office:
     async def start(self) -> None:
         self.database = await store.Database.open(self.config.server.database)
         ocsp_key = keyring.OcspKey(self.config, self.folder.ocsp)
-        wiring = app._Wiring(self.config, self.clock, self.database, self.folder.issuing, ocsp_key)
+        wiring = self.wiring = app._Wiring(self.config, self.clock, self.database, self.folder.issuing, ocsp_key)
         self.public, self.plain = await _served(wiring.public()), await _served(wiring.plain())
 
     async def stop(self) -> None:
