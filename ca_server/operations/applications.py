@@ -91,7 +91,7 @@ def _wrong_names(connection: store.Connection, application: Application) -> dict
         other = applications.open_for(connection, item.cn)
         if seat is None:
             fields[f"cn {item.cn}"] = sentence("This CN was never assigned; see the list of certificates.")
-        elif seat.status is SeatStatus.REVOKED:
+        elif seat.status is SeatStatus.REVOKED and not revocations.form_owed(connection, str(item.cn)):
             fields[f"cn {item.cn}"] = sentence("This CN is revoked already.")
         elif other is not None and not application.urgent:
             fields[f"cn {item.cn}"] = sentence(

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from ca_server.domain.applications import Administrator, Half, Status, issuance
+from ca_server.domain.applications import Administrator, Half, Status, issuance, revocation
 from ca_server.domain.officers import Officer, Role
-from ca_server.errors import NotEntitled
+from ca_server.errors import Invalid, NotEntitled
 from ca_server.operations import applications
 from ca_server.operations.applications import Receipt, Terms
+from ca_server.operations.revocation import Decision, revoke_seat
 from ca_server.store import SynchronousDatabase, migrations, officers, seats
 from keys.sealing import Sealer
 from protocol.names import CommonName
+from protocol.vocabulary import RevocationReason
 
 NOW = 1_795_435_200
 SEALER = Sealer([b"s" * 32])
@@ -77,3 +79,19 @@ def test_what_was_altered_after_its_approval_is_not_carried_out(records: Synchro
     raw.close()
     with pytest.raises(NotEntitled):
         carry_out(records, number, two_officers=True)
+
+
+def test_a_cn_revoked_on_a_call_is_accepted_once_as_the_form_owed_for_it(records: SynchronousDatabase) -> None:
+    carry_out(records, approved(records, by="bob", four_eyes=True), two_officers=True)
+    cn = CommonName.parse("F123456-001")
+    decision = Decision(RevocationReason.keyCompromise, "officer:alice", NOW)
+    records.write(revoke_seat, cn, decision, lambda serial, now, code: b"")
+    registered = ("みどり銀行", YAMADA, "ja")
+    form = revocation("F123456", (str(cn),), "lost", registered, datetime.date(2026, 11, 24))
+    number = records.write(applications.file, form, Receipt("alice", "test", None), NOW).number
+    records.write(applications.examine, number, "alice", NOW)
+    records.write(applications.approve, number, "bob", NOW, four_eyes=True)
+    carry_out(records, number, two_officers=True)
+    assert records.read(applications.show, number).status is Status.DONE
+    with pytest.raises(Invalid):
+        records.write(applications.file, form, Receipt("alice", "test", None), NOW)
