@@ -20,7 +20,7 @@ from client.stores.folder import Record, SeatFolder
 from client.stores.generation import Generation
 from client.transport import Tell, Transport, open_transport
 from protocol import jws
-from protocol.credential import PATH, kid_of_url, mac_key
+from protocol.credential import PATH, as_meant, kid_of_url, mac_key
 from protocol.problems import Problem, ProblemType
 from protocol.requests import NewAccount, NewOrder
 from protocol.resources import Account as AccountState
@@ -115,8 +115,7 @@ async def directory_of(url: str, settings: Settings, tell: Tell) -> str:
 
 def _address(url: str, kid: str) -> str:
     """Return the one-time URL without what pasting added to it."""
-    text = "".join(each for each in url if each.isprintable() and each != " ").strip("<>\"'")
-    parts = urlsplit(text)
+    parts = urlsplit(as_meant(url))
     return f"{parts.scheme}://{parts.netloc}{parts.path.rpartition(PATH)[0]}{PATH}{kid}"
 
 

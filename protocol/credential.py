@@ -102,7 +102,7 @@ def kid_of_url(url: str) -> str:
 
     Raises BadCredential when it is no such URL.
     """
-    text = "".join(character for character in url if not _is_noise(character)).strip("<>\"'")
+    text = as_meant(url)
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -111,6 +111,12 @@ def kid_of_url(url: str) -> str:
     if parts.scheme not in ("https", "http") or not parts.netloc or not mark:
         raise BadCredential("This is not a one-time URL: it looks like https://…/e/ and letters and digits.")
     return normalise_kid(kid.rstrip("/"))
+
+
+def as_meant(url: str) -> str:
+    """Return the one-time URL without what pasting did to it: wide letters, blanks, line breaks, angle brackets."""
+    folded = unicodedata.normalize("NFKC", url)
+    return "".join(character for character in folded if not _is_noise(character)).strip("<>\"'")
 
 
 def _random(length: int) -> str:

@@ -77,13 +77,19 @@ def issue(  # noqa: PLR0913 - the fields of the form
     officer_name: str,
 ) -> None:
     """File an application for new certificates (DCM902 新規発行)."""
+    fields: dict[str, str] = {}
     try:
-        administrator = Administrator(family_name, given_name, furigana, require_safe_address(email.strip()))
+        require_safe_address(email.strip())
     except UnsafeAddress as error:
-        raise Invalid({"email": error.args[0]}) from error
-    form = forms.issuance(
-        institution, institution_name, administrator, count, language=language, today=day_in_tokyo(now())
-    )
+        fields["email"] = error.args[0]
+    administrator = Administrator(family_name, given_name, furigana, email)
+    today = day_in_tokyo(now())
+    try:
+        form = forms.issuance(institution, institution_name, administrator, count, language=language, today=today)
+    except Invalid as error:  # every wrong field is named at once
+        raise Invalid(error.fields | fields) from error
+    if fields:
+        raise Invalid(fields)
     _file(form, officer_name, reference)
 
 

@@ -174,3 +174,8 @@ def test_no_text_does_worse_than_be_refused(text: str) -> None:
     for read in (credential.normalise_kid, credential.normalise_password, credential.kid_of_url):
         with contextlib.suppress(BadCredential):
             assert set(read(text)) <= set(ALPHABET)
+
+
+def test_a_url_in_wide_letters_is_read_as_it_was_meant() -> None:
+    wide = "ｈｔｔｐｓ：／／ｃａ．ｅｘａｍｐｌｅ／ｅ／５Ｚ８ＸＱ２Ｍ７ＲＣ４ＫＤ０ＴＮＶＢ９ＨＪ３ＷＥＧＳ"
+    assert credential.kid_of_url(wide) == "5Z8XQ2M7RC4KD0TNVB9HJ3WEGS"
