@@ -170,12 +170,13 @@ def test_a_lost_pc_is_revoked_on_approval_and_the_administrator_is_told_how_long
     assert 0 <= int(seconds) < 20
 
 
-def test_an_application_names_only_cns_that_are_the_institutions_and_live(
+def test_an_application_names_only_cns_of_the_institution_and_a_revoked_one_once_as_the_form_owed(
     agency: Agency, invitation: Invitation
 ) -> None:
     agency.revoke(invitation.cn)
     revoke = ("application", "revoke", "F123456", "--reason", "unused", "--officer", OFFICERS[0], "--cn")
     assert error_of(agency, *revoke, "F654321-001")["type"] == "Invalid"
+    assert agency.ca(*revoke, invitation.cn)["status"] == "received"
     assert error_of(agency, *revoke, invitation.cn)["type"] == "Invalid"
 
 
