@@ -29,7 +29,7 @@ from ca_server.ids import new_id
 from ca_server.language import sentence
 from ca_server.notices.mailer import MaildirMailer, Mailer, SmtpMailer
 from ca_server.notices.messages import Messages, Sender
-from ca_server.operations import applications, delivery, enrolment, issuance, publication, reconcile
+from ca_server.operations import applications, delivery, enrolment, issuance, letters, publication, reconcile
 from ca_server.responder.routes import Responder
 from ca_server.responder.routes import application as plain_application
 from ca_server.schedule import Schedule, Task
@@ -191,9 +191,8 @@ class _Wiring:
             config.authority.organization, config.mail.sender, config.server.public_url, config.profile.cps_url
         )
         messages = Messages(sender, config.operator)
-        self._office = delivery.PostOffice(
-            mailer_of(config), messages, self._sealer, self._urls.of("/e/"), config.credentials.wrong_passwords
-        )
+        filled = letters.Letters(self._sealer, self._urls.of("/e/"), config.credentials.wrong_passwords)
+        self._office = delivery.PostOffice(mailer_of(config), messages, filled)
 
     def _planned(self, serial: str) -> PlannedCertificate | None:
         return self._database.look(issuance.planned_certificate, serial)
