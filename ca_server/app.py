@@ -25,15 +25,27 @@ from ca_server.authority.profile import CertificateProfile
 from ca_server.authority.signer import Signer
 from ca_server.clock import HOUR, MINUTE, Clock
 from ca_server.config import Config, address_of
+from ca_server.errors import TryLater
 from ca_server.ids import new_id
 from ca_server.language import sentence
 from ca_server.notices.mailer import MaildirMailer, Mailer, SmtpMailer
 from ca_server.notices.messages import Messages, Sender
-from ca_server.operations import applications, delivery, enrolment, issuance, letters, publication, reconcile
+from ca_server.operations import (
+    carrying_out,
+    delivery,
+    enrolment,
+    invitation,
+    issuance,
+    letters,
+    publication,
+    reconcile,
+    suspension,
+)
 from ca_server.responder.routes import Responder
 from ca_server.responder.routes import application as plain_application
 from ca_server.schedule import Schedule, Task
-from ca_server.store import credentials, migrations
+from ca_server.store import applications as application_records
+from ca_server.store import migrations
 from ca_server.web.authenticate import Authenticator
 from ca_server.web.doorman import Doorman
 from ca_server.web.enrolment_page import EnrolmentPage, Places
@@ -46,6 +58,7 @@ from ca_server.web.nonces import Nonces
 from ca_server.web.render import Urls
 from ca_server.web.routes import Handlers
 from ca_server.web.routes import application as public_application
+from keys.sealing import Sealer
 
 log = logging.getLogger(__name__)
 
@@ -168,6 +181,25 @@ def mailer_of(config: Config) -> Mailer:
     )
 
 
+def messages_of(config: Config) -> Messages:
+    """Return the mails in the words of this installation."""
+    sender = Sender(config.authority.organization, config.mail.sender, config.server.public_url, config.profile.cps_url)
+    return Messages(sender, config.operator)
+
+
+def pair_terms(config: Config, sealer: Sealer) -> invitation.Terms:
+    """Return by what pairs of URL and password are made."""
+    return invitation.Terms(config.credentials.days, config.mail.password_delay_seconds, sealer)
+
+
+def carrying_out_terms(config: Config, sealer: Sealer) -> carrying_out.Terms:
+    """Return by what rules the halves of applications are carried out."""
+    rules = config.applications
+    return carrying_out.Terms(
+        pair_terms(config, sealer), rules.two_officers, rules.calendar, rules.change_business_days
+    )
+
+
 class _Wiring:
     """Puts the parts together by hand, each with what it uses and nothing more."""
 
@@ -187,12 +219,9 @@ class _Wiring:
         issuer = Issuer(config.authority.issuer, issuing, self._planned)
         self._room = issuance.Room(self._profile(), issuer, self._rules, new_id())
         self._version = database.data_version()
-        sender = Sender(
-            config.authority.organization, config.mail.sender, config.server.public_url, config.profile.cps_url
-        )
-        messages = Messages(sender, config.operator)
-        filled = letters.Letters(self._sealer, self._urls.of("/e/"), config.credentials.wrong_passwords)
-        self._office = delivery.PostOffice(mailer_of(config), messages, filled)
+        pairs = config.credentials
+        filled = letters.Letters(self._sealer, self._urls.of("/e/"), pairs.wrong_passwords, pairs.fresh_pair_days)
+        self._office = delivery.PostOffice(mailer_of(config), messages_of(config), filled)
 
     def _planned(self, serial: str) -> PlannedCertificate | None:
         return self._database.look(issuance.planned_certificate, serial)
@@ -284,9 +313,12 @@ class _Wiring:
                 Task("the books at a glance", self._glance, every=HOUR, eager=False),
                 Task("plans without a server", self._finish_orphans, every=1),
                 Task("applications that are due", self._carry_out, every=MINUTE),
+                Task("holds that are over", self._release, every=MINUTE, eager=False),
                 Task("the CRL", self._publish, every=1),
                 Task("mails", self._deliver, every=1),
                 Task("credentials that expired", self._expire, every=MINUTE, eager=False),
+                Task("forms that are owed", self._remind, every=HOUR, eager=False),
+                Task("files past their time", self._erase_files, every=HOUR, eager=False),
                 Task("the OCSP signer", self._rotate, every=HOUR, eager=False),
             ],
         )
@@ -308,16 +340,25 @@ class _Wiring:
         await issuance.finish_orphans(self._database, self._room, crl_entry, now)
 
     async def _carry_out(self, now: int) -> None:
-        config = self._config
-        terms = applications.Terms(
-            config.credentials.days, config.mail.password_delay_seconds, config.applications.two_officers
-        )
-        for number in await self._database.lookup(applications.due):
+        terms = carrying_out_terms(self._config, self._sealer)
+        for step in await self._database.lookup(carrying_out.steps, terms, now):
             try:
-                await self._database.write(applications.carry_out, number, terms, self._sealer, crl_entry, now)
+                await self._database.write(carrying_out.carry_out, step, terms, crl_entry, now)
+            except TryLater:
+                continue
             except Exception as error:
-                log.exception("ALARM: application %d could not be carried out", number)
-                await self._database.write(applications.record_failure, number, str(error), now)
+                log.exception("ALARM: the %s of application %d could not be carried out", step.part, step.number)
+                await self._database.write(carrying_out.record_failure, step, str(error), now)
+
+    async def _release(self, now: int) -> None:
+        await self._database.write(suspension.release_over, now)
+
+    async def _remind(self, now: int) -> None:
+        rules = self._config.applications
+        await self._database.write(suspension.remind, rules.calendar, rules.reminder_business_days, now)
+
+    async def _erase_files(self, now: int) -> None:
+        await self._database.write(application_records.erase_files, now)
 
     async def _publish(self, now: int) -> None:
         authority = self._config.authority
@@ -330,7 +371,7 @@ class _Wiring:
         await delivery.deliver(self._database, self._office, now)
 
     async def _expire(self, now: int) -> None:
-        await self._database.write(credentials.erase_expired, now)
+        await self._database.write(invitation.expire, now)
 
     async def _rotate(self, now: int) -> None:
         if self._ocsp_key.is_ageing(now):

@@ -5,6 +5,8 @@ folder of the file.
 """
 
 import dataclasses
+import datetime
+import functools
 import ipaddress
 import re
 import tomllib
@@ -14,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ca_server.domain.calendar import Calendar, MonthDay
 from ca_server.language import sentence
 from protocol.renewal_info import RenewalTimes
 
@@ -106,6 +109,31 @@ class Applications:
 
     two_officers: bool = True
     """Examination and approval by two different officers."""
+    most_certificates: int = _whole(100, 1, 999)
+    """Certificates that one application may ask for."""
+    closing_days: tuple[str, ...] = ()
+    """Days (2027-05-01) on which the agency is closed besides weekends, national holidays and the year end."""
+    year_end: tuple[str, ...] = ("12-29", "01-03")
+    """First and last day (month-day) of the closure at the turn of the year."""
+    hold_business_days: int = _whole(3, 1, 30)
+    """Business days for which a CN is held on an urgent form that had to be returned."""
+    reminder_business_days: int = _whole(3, 1, 30)
+    """Business days between reminders of a form that is owed after a telephone call."""
+    change_business_days: int = _whole(1, 1, 30)
+    """Business days from the approval of an administrator change until mail moves, unless there was a call-back."""
+    retention_days: int = _whole(3653, 1, 36530)
+    """Days for which the file of an application is kept, sealed."""
+
+    @functools.cached_property
+    def calendar(self) -> Calendar:
+        """Return the days on which the agency works. Raises ValueError for a text that is no day."""
+        first, last = (_month_day(text) for text in self.year_end)
+        return Calendar(frozenset(datetime.date.fromisoformat(day) for day in self.closing_days), (first, last))
+
+
+def _month_day(text: str) -> MonthDay:
+    day = datetime.date.fromisoformat(f"2024-{text}")
+    return day.month, day.day
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +144,8 @@ class Credentials:
     """Days until a URL expires."""
     wrong_passwords: int = _whole(10, 3, 100)
     """The wrong password that locks a URL."""
+    fresh_pair_days: int = _whole(180, 1, 1000)
+    """Days after a URL expired unused for which a fresh pair can be had."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,6 +181,10 @@ class Operator:
     """Domains that a recipient's filter must let through."""
     hours_en: str | None = None
     """The hours in English, when they differ from `hours`."""
+    addressees: tuple[str, ...] = ()
+    """To whom the application forms are addressed, a line each; the organisation when there are none."""
+    privacy_url: str | None = None
+    """Where the privacy policy is read that the application forms refer to."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -292,6 +326,12 @@ def _contradictions(config: Config) -> list[str]:
         faults.append(_at("mail.sender", sentence("must be one plain mail address")))
     if not _OID.fullmatch(config.profile.policy_oid):
         faults.append(_at("profile.policy_oid", sentence("must be an object identifier, such as 1.2.392.1")))
+    try:
+        config.applications.calendar  # noqa: B018 - it is made to be looked at
+    except ValueError:
+        faults.append(
+            _at("applications", sentence("closing_days are days such as 2027-05-01, year_end two such as 12-29"))
+        )
     if not config.server.secret_files:
         faults.append(_at("server.secret_files", sentence("must name at least one file")))
     for proxy in config.server.trusted_proxies:

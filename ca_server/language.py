@@ -6,6 +6,7 @@ reader. The catalogue `catalogues/ja.po` (gettext's format) is read only when Ja
 costs more than the rest of the start.
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -74,8 +75,9 @@ def choose(wanted: str | None, environment: Mapping[str, str]) -> Language:
     return japanese() if code.lower().startswith(JAPANESE) else Language(ENGLISH, {})
 
 
+@functools.cache
 def japanese() -> Language:
-    """Return Japanese, its catalogue read from the package."""
+    """Return Japanese, its catalogue read from the package once."""
     from babel.messages.pofile import read_po
 
     with (CATALOGUES / "ja.po").open("rb") as file:

@@ -21,6 +21,7 @@ class _Commands(Group):
         "institution": "institution",
         "certificate": "certificate",
         "mailbox": "mailbox",
+        "mail": "mail",
         "reconcile": "reconcile",
         "root": "root",
         "database": "database",

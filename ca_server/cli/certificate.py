@@ -7,16 +7,18 @@ import click
 from ca_server import store
 from ca_server.authority.crl import entry_of_records
 from ca_server.cli.front import Group
-from ca_server.cli.options import acting, common, now, officer_option, open_records, settings
+from ca_server.cli.options import acting_as, common, now, officer_option, open_records, patient, settings
 from ca_server.cli.output import LATER, Stop, answer, answer_table
 from ca_server.clock import rfc3339
 from ca_server.domain.certificates import Certificate, CertificateStatus
 from ca_server.domain.officers import Role
+from ca_server.domain.reasons import Reason
 from ca_server.errors import AlreadyRevoked, Invalid, NotFound
 from ca_server.language import sentence
-from ca_server.operations import revocation
+from ca_server.operations import revocation, suspension
 from ca_server.operations.revocation import Decision
 from ca_server.store import SynchronousDatabase, audit, certificates, revocations, seats
+from ca_server.store.calls import Call
 from ca_server.store.revocations import Revocation
 from protocol.names import BadName, CommonName
 from protocol.vocabulary import RevocationReason
@@ -94,16 +96,26 @@ _UNSIGNED = (CertificateStatus.PLANNED, CertificateStatus.ABORTED)
 @certificate.command()
 @click.argument("cn")
 @click.option("--serial", help="Only this certificate of the CN (lower-case hexadecimal).")
-@click.option("--reason", type=click.Choice([reason.name for reason in _REASONS]), required=True)
+@click.option("--reason", type=click.Choice([*Reason, *(reason.name for reason in _REASONS)]), required=True)
+@click.option("--caller", help="Who called; a form is owed then, and asked for until it comes.")
 @officer_option
 @common
-def revoke(cn: str, serial: str | None, reason: str, officer_name: str) -> None:
+def revoke(cn: str, serial: str | None, reason: str, caller: str | None, officer_name: str) -> None:
     """Revoke a CN at once, with every certificate of it that has not ended."""
     name, records = _name(cn), open_records(settings().config())
+    words = tuple(Reason)
+    if caller is not None and (serial is not None or reason not in words):
+        raise Invalid(
+            {"caller": sentence("On a call a whole CN is revoked, for one of {reasons}.", reasons=", ".join(words))}
+        )
 
     def operation(connection: store.Connection) -> Revocation | AlreadyRevoked:
-        officer = acting(connection, officer_name, Role.REGISTRATION)
-        decision = Decision(RevocationReason[reason], f"officer:{officer.id}", now())
+        by = acting_as(connection, officer_name, Role.REGISTRATION)
+        if caller is not None:
+            request = suspension.Request(Reason(reason), caller, by)
+            return suspension.revoke(connection, name, request, entry_of_records, now())
+        code = Reason(reason).code if reason in words else RevocationReason[reason]
+        decision = Decision(code, by.actor, now())
         if serial is None:
             return revocation.revoke_seat(connection, name, decision, entry_of_records)
         found = certificates.find(connection, serial.lower().lstrip("0"))
@@ -119,8 +131,10 @@ def revoke(cn: str, serial: str | None, reason: str, officer_name: str) -> None:
     decided = records.write(operation)
     if isinstance(decided, AlreadyRevoked):
         raise decided
-    done = _wait(records, decided, started)
-    seconds = round(time.monotonic() - started, 1)
+    _tell_revoked(cn, reason, decided, _wait(records, decided, started), round(time.monotonic() - started, 1))
+
+
+def _tell_revoked(cn: str, reason: str, decided: Revocation, done: bool, seconds: float) -> None:
     whole = {
         "cn": cn,
         "serials": decided.serials.split(),
@@ -139,6 +153,77 @@ def revoke(cn: str, serial: str | None, reason: str, officer_name: str) -> None:
         whole, [sentence("{cn} is revoked on record; OCSP and CRL will show it when `warifu-ca serve` runs.", cn=cn)]
     )
     raise Stop(LATER)
+
+
+@certificate.command()
+@click.argument("cn")
+@click.option("--reason", type=click.Choice(list(Reason)), help="What happened, in the words of the forms.")
+@click.option("--caller", help="Who called; a form is owed then, and asked for until it comes.")
+@click.option("--application", type=int, help="In place of a call: an urgent form that had to be returned.")
+@officer_option
+@common
+def suspend(cn: str, reason: str | None, caller: str | None, application: int | None, officer_name: str) -> None:
+    """Suspend a CN at once (一時停止), until it is released or its form is carried out.
+
+    On a returned urgent form it ends by itself after some business days.
+    """
+    config = settings().config()
+    if application is None and (caller is None or reason is None):
+        raise Invalid({"caller": sentence("Give --caller and --reason, or --application for a returned urgent form.")})
+
+    def operation(connection: store.Connection) -> Call:
+        by = acting_as(connection, officer_name, Role.REGISTRATION)
+        if application is not None:
+            rules = config.applications
+            form = suspension.OnForm(application, by, rules.calendar, rules.hold_business_days)
+            return suspension.hold(connection, _name(cn), form, entry_of_records, now())
+        request = suspension.Request(Reason(reason or ""), caller or "", by)
+        return suspension.suspend(connection, _name(cn), request, entry_of_records, now())
+
+    call = patient(open_records(config), operation)
+    held_until = None if call.held_until is None else rfc3339(call.held_until)
+    whole = {"cn": cn, "status": "suspended", "at": rfc3339(call.at), "held_until": held_until}
+    words = (
+        sentence("{cn} is suspended; OCSP says so at once. The form is owed, and asked for by mail.", cn=cn)
+        if held_until is None
+        else sentence("{cn} is suspended until {end}, unless its form comes.", cn=cn, end=held_until)
+    )
+    answer(whole, [words])
+
+
+@certificate.command()
+@click.argument("cn")
+@officer_option
+@common
+def release(cn: str, officer_name: str) -> None:
+    """Release a suspended CN: its certificates are good again."""
+
+    def operation(connection: store.Connection) -> None:
+        by = acting_as(connection, officer_name, Role.REGISTRATION)
+        suspension.release(connection, _name(cn), by.actor, now())
+
+    open_records(settings().config()).write(operation)
+    answer(
+        {"cn": cn, "status": "released"},
+        [sentence("{cn} is released; its certificates are good again, and the administrator is told.", cn=cn)],
+    )
+
+
+@certificate.command()
+@click.argument("cn")
+@click.argument("text")
+@officer_option
+@common
+def label(cn: str, text: str, officer_name: str) -> None:
+    """Write the institution's own name of the PC that a CN is on; an empty text takes it away."""
+    from ca_server.operations import help_desk
+
+    def operation(connection: store.Connection) -> str | None:
+        by = acting_as(connection, officer_name, Role.HELP_DESK, Role.REGISTRATION)
+        return help_desk.label(connection, _name(cn), text, by, now())
+
+    written = open_records(settings().config()).write(operation)
+    answer({"cn": cn, "label": written}, [sentence("{cn} is labelled {label}.", cn=cn, label=written or "—")])
 
 
 def _wait(records: SynchronousDatabase, decided: Revocation, started: float) -> bool:

@@ -9,7 +9,7 @@ from ca_server.domain.officers import Officer, Role, require_name
 from ca_server.errors import Invalid
 from ca_server.ids import new_id
 from ca_server.language import sentence
-from ca_server.store import Duplicate, officers
+from ca_server.store import Connection, Duplicate, audit, officers
 
 
 @click.group(cls=Group)
@@ -33,6 +33,7 @@ def add(name: str, role: str, os_user: str | None) -> None:
     fresh = Officer(new_id(), require_name(name), Role(role), os_user, None)
     for one in records.read(officers.all_officers):
         if os_user is not None and one.os_user == os_user and one.disabled_at is None:
+            records.write(_log_refusal, fresh.name)
             raise Invalid(
                 {
                     "os-user": sentence(
@@ -43,10 +44,16 @@ def add(name: str, role: str, os_user: str | None) -> None:
     try:
         records.write(officers.add, fresh, now(), f"login:{login()}")
     except Duplicate as error:
+        records.write(_log_refusal, fresh.name)
         raise Invalid(
             {"name": sentence("An officer {name!r} is registered already (see `warifu-ca officer list`).", name=name)}
         ) from error
     answer(_document(fresh), [sentence("Registered {name} as {role}.", name=fresh.name, role=fresh.role)])
+
+
+def _log_refusal(connection: Connection, name: str) -> None:
+    """Log that one person was about to become two."""
+    audit.record(connection, now(), f"login:{login()}", "officer refused", name)
 
 
 @officer.command("list")

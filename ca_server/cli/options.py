@@ -14,10 +14,12 @@ from ca_server.language import CODES, Language, Sentence, choose, sentence
 
 if TYPE_CHECKING:  # commands that need no records start without SQLAlchemy
     from ca_server.config import Config
-    from ca_server.domain.officers import Officer, Role
+    from ca_server.domain.officers import Acting, Role
     from ca_server.store import Connection, SynchronousDatabase
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
+_MOST_TRIES = 6
 
 DEFAULT = "warifu.toml"
 
@@ -102,13 +104,31 @@ def open_records(config: "Config") -> "SynchronousDatabase":
     return SynchronousDatabase(config.server.database)
 
 
-def acting(connection: "Connection", name: str, role: "Role") -> "Officer":
-    """Return the officer of that name who may act in `role` from this login. Raises NotFound, NotEntitled."""
+def patient(records: "SynchronousDatabase", operation: "Callable[[Connection], R]") -> R:
+    """Run an operation and try again for some seconds while something stands in its way. Raises TryLater after that."""
+    import time
+
+    from ca_server.errors import TryLater
+
+    for _ in range(_MOST_TRIES):
+        try:
+            return records.write(operation)
+        except TryLater as later:
+            time.sleep(later.seconds)
+    return records.write(operation)
+
+
+def acting_as(connection: "Connection", name: str, *roles: "Role") -> "Acting":
+    """Return the officer of that name who may act in one of the roles from this login.
+
+    Raises NotFound, NotEntitled.
+    """
+    from ca_server.domain.officers import Acting
     from ca_server.store import officers
 
     officer = officers.by_name(connection, name)
-    officer.require(role, login())
-    return officer
+    officer.require(officer.role if officer.role in roles else roles[0], login())
+    return Acting(officer.id, login())
 
 
 def not_a_code(text: str) -> Sentence:

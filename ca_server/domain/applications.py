@@ -1,27 +1,25 @@
-"""Applications 申請書: their fields, their states, and the rules that need nothing but the application itself.
+"""Applications 申請書: what each says, its states, and who may move it.
 
     received 受付 → examined → approved 承認 → waiting for its date → done 完了
-    received | examined → returned 差戻し · anything not yet carried out → withdrawn
+    received | examined → returned 差戻し · received | examined | approved | waiting → withdrawn
 
-Each certificate named on an application has up to two halves, a revocation and an issuance, each with its own state:
-waiting for its date → due → done, or failed, which stays due until it succeeds.
+Each certificate named on an application has up to two halves, a revocation and an issuance, and an administrator change
+is a half of its own. Each half has its own state: waiting for its date → done, or failed, which stays due until it
+succeeds.
 """
 
 import dataclasses
 import datetime
 import hashlib
 import json
-import unicodedata
 from enum import StrEnum
 
-from ca_server.errors import Invalid, NotAllowed, NotEntitled
+from ca_server.domain.administrators import Administrator, Change, Half
+from ca_server.domain.officers import Acting
+from ca_server.domain.reasons import Reason
+from ca_server.errors import NotAllowed, NotEntitled
 from ca_server.language import sentence
-from protocol.names import BadName, CommonName, InstitutionCode
-from protocol.vocabulary import RevocationReason
-
-MOST_ISSUED = 100
-MOST_REVOKED = 10
-_LONGEST_TEXT = 200
+from protocol.names import CommonName, InstitutionCode
 
 
 class Kind(StrEnum):
@@ -45,64 +43,8 @@ class Status(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-class Half(StrEnum):
-    """Where one half of an item stands."""
-
-    WAITING = "waiting"
-    DUE = "due"
-    DONE = "done"
-    FAILED = "failed"
-
-
-class Reason(StrEnum):
-    """Why a certificate is given up, in the words of the forms."""
-
-    DISPOSED = "disposed"
-    BROKEN = "broken"
-    UNUSED = "unused"
-    REPLACED = "replaced"
-    DELETED = "deleted"
-    WRONG_PC = "wrong-pc"
-    ACCOUNT_CHANGED = "account-changed"
-    LOST = "lost"
-    STOLEN = "stolen"
-    MISSING = "missing"
-    MISUSED = "misused"
-
-    @property
-    def code(self) -> RevocationReason:
-        """Return the reason of RFC 5280 §5.3.1 that it stands for."""
-        return _CODES[self]
-
-    @property
-    def urgent(self) -> bool:
-        """Tell whether the key may be in other hands, so that no date is waited for."""
-        return self.code is RevocationReason.keyCompromise
-
-
-_CODES = {
-    Reason.DISPOSED: RevocationReason.cessationOfOperation,
-    Reason.BROKEN: RevocationReason.cessationOfOperation,
-    Reason.UNUSED: RevocationReason.cessationOfOperation,
-    Reason.REPLACED: RevocationReason.superseded,
-    Reason.DELETED: RevocationReason.superseded,
-    Reason.WRONG_PC: RevocationReason.superseded,
-    Reason.ACCOUNT_CHANGED: RevocationReason.superseded,
-    Reason.LOST: RevocationReason.keyCompromise,
-    Reason.STOLEN: RevocationReason.keyCompromise,
-    Reason.MISSING: RevocationReason.keyCompromise,
-    Reason.MISUSED: RevocationReason.keyCompromise,
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Administrator:
-    """An institution's authorised representative 金融機関管理者, who receives every mail."""
-
-    family_name: str
-    given_name: str
-    furigana: str
-    email: str
+OPEN = (Status.RECEIVED, Status.EXAMINED, Status.APPROVED, Status.WAITING)
+"""Under way: a CN or an administrator that such an application names is spoken for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +60,19 @@ class Item:
     new_cn: CommonName | None = None
     failure: str | None = None
 
+    def revocation_is_due(self, today: datetime.date) -> bool:
+        """Tell whether its revocation is to be carried out: an urgent one waits for no date (requirements A9)."""
+        urgent = self.reason is not None and self.reason.urgent
+        return _is_open(self.revocation) and (urgent or self.revocation_on is None or self.revocation_on <= today)
+
+    def issuance_is_due(self, today: datetime.date) -> bool:
+        """Tell whether its issuance is to be carried out; without a date that is so on approval."""
+        return _is_open(self.issuance) and (self.issuance_on is None or self.issuance_on <= today)
+
+
+def _is_open(half: Half | None) -> bool:
+    return half in (Half.WAITING, Half.FAILED)
+
 
 @dataclasses.dataclass(frozen=True)
 class Application:
@@ -129,17 +84,34 @@ class Application:
     administrator: Administrator
     language: str
     applied_on: datetime.date
-    items: tuple[Item, ...]
+    items: tuple[Item, ...] = ()
+    change: Change | None = None
+
+    @property
+    def halves(self) -> set[Half]:
+        """Return the states of everything that it asks for."""
+        found = {half for item in self.items for half in (item.revocation, item.issuance) if half is not None}
+        return found if self.change is None else found | {self.change.half}
+
+    @property
+    def asks_for(self) -> int:
+        """Return how many certificates it asks for that were not issued yet."""
+        return sum(_is_open(item.issuance) for item in self.items)
+
+    @property
+    def cns(self) -> str:
+        """Return the CNs that it names or was given, for people."""
+        return ", ".join(str(cn) for item in self.items for cn in (item.cn, item.new_cn) if cn is not None)
 
     @property
     def urgent(self) -> bool:
-        """Tell whether it is shown first and carried out on approval whatever the date says."""
+        """Tell whether it is shown first: the key of one of its certificates may be in other hands."""
         return any(item.reason is not None and item.reason.urgent for item in self.items)
 
     @property
     def content_sha256(self) -> str:
         """Return the SHA-256 of what the applicant asked for, which an approval is bound to."""
-        content = [
+        content: list[object] = [
             self.kind,
             str(self.institution),
             self.institution_name,
@@ -151,7 +123,29 @@ class Application:
                 for item in self.items
             ],
         ]
+        if self.change is not None:
+            change = self.change
+            content.append([change.reason, dataclasses.astuple(change.successor), str(change.desired_on or "")])
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptFile:
+    """The file that an application came in: its SHA-256, and its bytes sealed with that as associated data."""
+
+    sha256: str
+    sealed: bytes
+    keep_until: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Receipt:
+    """Who filed an application, and how it came."""
+
+    by: Acting
+    channel: str
+    reference: str | None = None
+    file: KeptFile | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,9 +159,10 @@ class Filed:
     filed_by: str
     examined_by: str | None
     approved_by: str | None
+    approved_at: int | None = None
 
     def examined(self, officer: str) -> "Filed":
-        """Return it examined by `officer`, who cannot be the one who filed it under the rule of four eyes."""
+        """Return it examined by `officer`. Raises NotAllowed when it is not just received."""
         if self.status is not Status.RECEIVED:
             raise NotAllowed(
                 sentence(
@@ -217,111 +212,26 @@ class Filed:
             )
         return dataclasses.replace(self, status=Status.RETURNED)
 
+    def withdrawn(self) -> "Filed":
+        """Return it taken back by the applicant; a half that was carried out stays so."""
+        if self.status not in OPEN:
+            raise NotAllowed(
+                sentence(
+                    "Application {number} is {status} and can no longer be withdrawn.",
+                    number=self.number,
+                    status=self.status,
+                )
+            )
+        return dataclasses.replace(self, status=Status.WITHDRAWN)
 
-def status_of_items(items: tuple[Item, ...]) -> Status:
+
+def status_of_halves(halves: set[Half]) -> Status:
     """Return where an approved application stands.
 
     - done when every half is done
     - waiting when all that is left waits for its date
     - approved as long as a half is due or failed, for then the schedule is at work on it
     """
-    halves = {half for item in items for half in (item.revocation, item.issuance) if half is not None}
     if halves <= {Half.DONE}:
         return Status.DONE
     return Status.WAITING if halves <= {Half.DONE, Half.WAITING} else Status.APPROVED
-
-
-def issuance(
-    institution: str,
-    institution_name: str,
-    administrator: Administrator,
-    count: int,
-    *,
-    language: str,
-    today: datetime.date,
-) -> Application:
-    """Read a DCM902 証明書新規発行申請書 of today for `count` certificates.
-
-    Raises Invalid naming every field that is wrong.
-    """
-    fields = _wrong_administrator(institution_name, administrator)
-    if not 1 <= count <= MOST_ISSUED:
-        fields["count"] = sentence("Ask for 1 to {most} certificates.", most=MOST_ISSUED)
-    if language not in ("ja", "en"):
-        fields["language"] = sentence("Choose ja or en.")
-    code = _institution(institution, fields)
-    if fields or code is None:
-        raise Invalid(fields)
-    items = tuple(Item(issuance=Half.WAITING) for _ in range(count))
-    return Application(Kind.ISSUANCE, code, _text(institution_name), _trimmed(administrator), language, today, items)
-
-
-def revocation(
-    institution: str,
-    cns: tuple[str, ...],
-    reason: str,
-    registered: tuple[str, Administrator, str],
-    today: datetime.date,
-) -> Application:
-    """Read a DCM903 証明書失効申請書 of today, for the `registered` (name, administrator, language).
-
-    Raises Invalid naming every field that is wrong.
-    """
-    fields: dict[str, str] = {}
-    code = _institution(institution, fields)
-    names = tuple(name for name in (_own_cn(text, code, fields) for text in cns) if name is not None)
-    if not 1 <= len(cns) <= MOST_REVOKED:
-        fields["cn"] = sentence("Name 1 to {most} certificates.", most=MOST_REVOKED)
-    elif len(set(names)) < len(names):
-        fields["cn"] = sentence("Name each certificate once.")
-    why = next((known for known in Reason if known == reason), None)
-    if why is None:
-        fields["reason"] = sentence("Choose one of {choices}.", choices=", ".join(Reason))
-    if fields or code is None:
-        raise Invalid(fields)
-    items = tuple(Item(cn=name, reason=why, revocation=Half.WAITING) for name in names)
-    return Application(Kind.REVOCATION, code, registered[0], registered[1], registered[2], today, items)
-
-
-def _institution(text: str, fields: dict[str, str]) -> InstitutionCode | None:
-    try:
-        return InstitutionCode.parse(text)
-    except BadName:
-        fields["institution"] = sentence("Give the institution's code: F and six digits, such as F123456.")
-        return None
-
-
-def _own_cn(text: str, code: InstitutionCode | None, fields: dict[str, str]) -> CommonName | None:
-    try:
-        name = CommonName.parse(text)
-    except BadName:
-        fields["cn"] = sentence("{text!r} is no CN; give one such as F123456-001.", text=text)
-        return None
-    if code is not None and name.institution != code:
-        fields["cn"] = sentence(
-            "{name} does not belong to {code}; an institution can only name its own.", name=name, code=code
-        )
-    return name
-
-
-def _wrong_administrator(institution_name: str, administrator: Administrator) -> dict[str, str]:
-    texts = {"institution_name": institution_name, **dataclasses.asdict(administrator)}
-    fields: dict[str, str] = {}
-    for name, text in texts.items():
-        trimmed = _text(text)
-        if not trimmed or len(trimmed) > _LONGEST_TEXT or not trimmed.isprintable():
-            fields[name] = sentence("Give 1 to {most} printable characters.", most=_LONGEST_TEXT)
-    return fields
-
-
-def _trimmed(administrator: Administrator) -> Administrator:
-    return Administrator(
-        _text(administrator.family_name),
-        _text(administrator.given_name),
-        _text(administrator.furigana),
-        unicodedata.normalize("NFKC", administrator.email).strip(),
-    )
-
-
-def _text(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).split())

@@ -58,6 +58,19 @@ class Officer:
             )
 
 
+@dataclasses.dataclass(frozen=True)
+class Acting:
+    """An officer who acts, and from which login: both stand in every audit entry."""
+
+    id: str
+    login: str
+
+    @property
+    def actor(self) -> str:
+        """Return how the audit log names the two."""
+        return f"officer:{self.id}@{self.login}"
+
+
 def folded(name: str) -> str:
     """Return the form in which names are compared: NFKC, white space joined, case folded."""
     return " ".join(unicodedata.normalize("NFKC", name).split()).casefold()

@@ -1,10 +1,11 @@
 """How mails leave: by SMTP (RFC 5321), or into a maildir beside the database for trials.
 
 A mailer answers what became of a mail: accepted, deferred for another try, or rejected for good. Rejected is only a
-5xx that judges this mail: its sender, addressee or content. Whatever goes wrong before that (no connection, no TLS, a
-certificate that is not trusted, a 5xx to the greeting or to our password) is a fault to be mended, after which the mail
-can still leave. With STARTTLS configured nothing is ever sent in the clear (RFC 8314 §3). Reasons hold codes and never
-the server's own words, for a filter that dislikes a URL may quote it.
+5xx that judges this mail: its addressee or content. What would meet any other mail as well (no connection, no TLS, a
+certificate that is not trusted, silence, a line that drops, 421, a no to the greeting, to our password or to the
+sender, who is always the same) is an outage: a fault to be mended, after which the mail can still leave. With STARTTLS
+configured nothing is ever sent in the clear (RFC 8314 §3). Reasons hold codes and never the server's own words, for a
+filter that dislikes a URL may quote it.
 """
 
 import asyncio
@@ -24,12 +25,19 @@ from typing import Final, Protocol, cast
 
 import aiosmtplib
 
-from ca_server.clock import DAY, HOUR, MINUTE
+from ca_server.clock import DAY, HOUR
 
-_TIMEOUT_SECONDS = 30  # of one try in all, so that a server that drips its answers holds up nobody
+# Of one try in all, so that a server that drips its answers holds up nobody. Shorter, a server that is only slow would
+# get the same mail again and again; longer, the try that hangs when the server returns would hold up the rest.
+_TIMEOUT_SECONDS = 20
 _FAREWELL_SECONDS = 2
+LONGEST_TRY_SECONDS: Final = _TIMEOUT_SECONDS + _FAREWELL_SECONDS
 _GIVE_UP_SECONDS: Final = 5 * DAY  # RFC 5321 §4.5.4.1: at least four or five days
-_DOUBLINGS = 6
+_FIRST_WAIT_SECONDS = 15
+_FREQUENT_TRIES = 8
+_DOUBLINGS = 8
+_CLOSING = 421  # RFC 5321 §3.8: an answer to any command of a server that is about to go
+_TOO_LARGE = 552  # already to MAIL when the SIZE that we state is too much (RFC 1870 §6.1)
 _ABOUT_OUR_LOGIN = frozenset({530, 534, 535, 538})  # RFC 4954 §6
 _ENHANCED_CODE = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\d)", re.ASCII)  # RFC 3463
 _SUFFIX = ".warifu"
@@ -48,6 +56,11 @@ class Deferred:
 
 
 @dataclasses.dataclass(frozen=True)
+class Outage(Deferred):
+    """Not now, and no other mail either: the mail server cannot be used."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Rejected:
     """Never."""
 
@@ -62,8 +75,13 @@ class Mailer(Protocol):
 
 
 def next_try(attempts: int, now: int) -> int:
-    """Return when to try again after `attempts` earlier tries and one now: in a minute, doubling, up to an hour."""
-    return now + min(MINUTE << min(attempts, _DOUBLINGS), HOUR)
+    """Return when to try again after `attempts` earlier tries and one now.
+
+    Every 15 s for two minutes, for a server that puts off whatever it is offered is often back soon, then doubling up
+    to an hour.
+    """
+    doublings = max(0, attempts - _FREQUENT_TRIES + 1)
+    return now + min(_FIRST_WAIT_SECONDS << min(doublings, _DOUBLINGS), HOUR)
 
 
 def is_hopeless(created_at: int, now: int) -> bool:
@@ -154,7 +172,7 @@ class SmtpMailer:
                 timeout=_TIMEOUT_SECONDS,
             )
         except OSError as error:
-            return Deferred(f"The trust store for the mail server cannot be read: {error.strerror}.")
+            return Outage(f"The trust store for the mail server cannot be read: {error.strerror}.")
         line: asyncio.WriteTransport | None = None
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
@@ -165,11 +183,11 @@ class SmtpMailer:
         except aiosmtplib.SMTPRecipientsRefused as error:
             return _judged(error.recipients[0], "the addressee")
         except aiosmtplib.SMTPSenderRefused as error:
-            return _judged(error, "the sender")
+            return _judged(error, "the size") if error.code == _TOO_LARGE else _outage(error, "the sender")
         except aiosmtplib.SMTPDataError as error:
             return _judged(error, "the content")
         except (aiosmtplib.SMTPException, OSError) as error:
-            return Deferred(f"{self.host}:{self.port}: {_trouble(error)}")
+            return Outage(f"{self.host}:{self.port}: {_trouble(error)}")
         finally:
             connection.close()
             if line is not None:
@@ -195,9 +213,18 @@ async def _take_leave(connection: aiosmtplib.SMTP) -> None:
 
 
 def _judged(answer: aiosmtplib.SMTPResponseException, what: str) -> Deferred | Rejected:
-    sentence = f"The mail server answered {_codes(answer)} to {what}."
-    final = 500 <= answer.code < 600 and answer.code not in _ABOUT_OUR_LOGIN
-    return Rejected(sentence) if final else Deferred(sentence)
+    if answer.code == _CLOSING or answer.code in _ABOUT_OUR_LOGIN or not 400 <= answer.code < 600:
+        return _outage(answer, what)
+    sentence = _answered(answer, what)
+    return Deferred(sentence) if answer.code < 500 else Rejected(sentence)
+
+
+def _outage(answer: aiosmtplib.SMTPResponseException, what: str) -> Outage:
+    return Outage(_answered(answer, what))
+
+
+def _answered(answer: aiosmtplib.SMTPResponseException, what: str) -> str:
+    return f"The mail server answered {_codes(answer)} to {what}."
 
 
 def _codes(answer: aiosmtplib.SMTPResponseException) -> str:

@@ -9,9 +9,8 @@ one line, so that a name cannot add a paragraph to a mail. The text goes out as 
 import dataclasses
 import datetime
 import functools
-import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from email.header import Header
 from email.message import Message
 from email.mime.text import MIMEText
@@ -25,7 +24,8 @@ import jinja2
 
 from ca_server.clock import MINUTE, TOKYO, moment
 from ca_server.domain.applications import Kind
-from ca_server.language import sentence
+from ca_server.domain.mail_address import require_safe_address
+from ca_server.notices.attachment import Attachment, enclose
 
 KIND_HEADER: Final = "X-Warifu-Notice"
 CN_HEADER: Final = "X-Warifu-CN"
@@ -34,13 +34,9 @@ JAPANESE: Final = "ja"
 # Headers are folded here: the library would begin a long one with an empty line, which reads back as a blank.
 _POLICY = compat32.clone(linesep="\r\n", max_line_length=None)
 _TEMPLATES = Path(__file__).parent / "templates"
-_LONGEST_ADDRESS = 254  # RFC 5321 §4.5.3.1.3, without the angle brackets
-_LONGEST_LOCAL_PART = 64
 _LONGEST_STATEMENT = 80
-_LOCAL_PART = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
-_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+", re.ASCII | re.IGNORECASE)
 _UNPRINTED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_STATED_BY_THE_PC = frozenset({"host_name", "agent"})
+_STATED_BY_STRANGERS = frozenset({"host_name", "agent", "caller", "successor"})
 
 
 class NoticeKind(StrEnum):
@@ -54,25 +50,56 @@ class NoticeKind(StrEnum):
     REVOKED = "revoked"
     RECEIVED = "received"
     RETURNED = "returned"
+    WITHDRAWN = "withdrawn"
+    RENEWAL_REMINDER = "renewal-reminder"
+    EXPIRED_UNUSED = "expired-unused"
+    SUSPENDED = "suspended"
+    RELEASED = "released"
+    FORM_OWED = "form-owed"
+    CHANGE_RECEIVED = "change-received"
+    CHANGED = "changed"
+    ATTEMPT = "attempt"
+    INVENTORY = "inventory"
+    KEY_CHANGED = "key-changed"
 
 
 _ADDRESSEE = {"institution_name", "administrator"}
-_SEAT = _ADDRESSEE | {"cn", "application"}
-FACTS: Final[Mapping[NoticeKind, frozenset[str]]] = {
-    NoticeKind.ENROLMENT_URL: frozenset(_SEAT | {"expires", "url"}),
-    NoticeKind.ENROLMENT_PASSWORD: frozenset(_SEAT | {"expires", "password", "wrong_passwords"}),
-    NoticeKind.RENEWAL_URL: frozenset(_SEAT | {"expires", "url", "not_after"}),
-    NoticeKind.RENEWAL_PASSWORD: frozenset(_SEAT | {"expires", "password", "wrong_passwords", "not_after"}),
-    NoticeKind.FETCHED: frozenset(
-        _ADDRESSEE | {"cn", "serial", "fetched_at", "not_after", "host_name", "agent", "address"}
-    ),
-    NoticeKind.REVOKED: frozenset(_SEAT | {"serials", "reason", "revoked_at", "published_at", "seconds_taken"}),
-    NoticeKind.RECEIVED: frozenset(_ADDRESSEE | {"application", "form"}),
-    NoticeKind.RETURNED: frozenset(_ADDRESSEE | {"application", "form", "return_reason"}),
+_SEAT = _ADDRESSEE | {"cn", "application?"}
+_FORM = _ADDRESSEE | {"application", "form", "cns"}
+_CREDENTIAL = _SEAT | {"expires"}
+_PASSWORD = _CREDENTIAL | {"password", "wrong_passwords"}
+_TABLE: Final[Mapping[NoticeKind, Set[str]]] = {
+    NoticeKind.ENROLMENT_URL: _CREDENTIAL | {"url"},
+    NoticeKind.ENROLMENT_PASSWORD: _PASSWORD,
+    NoticeKind.RENEWAL_URL: _CREDENTIAL | {"url", "not_after"},
+    NoticeKind.RENEWAL_PASSWORD: _PASSWORD | {"not_after"},
+    NoticeKind.FETCHED: _SEAT | {"serial", "fetched_at", "not_after", "host_name?", "agent?", "address?"},
+    NoticeKind.REVOKED: _SEAT | {"serials", "reason", "revoked_at", "published_at", "seconds_taken"},
+    NoticeKind.RECEIVED: _FORM,
+    NoticeKind.RETURNED: _FORM | {"return_reason"},
+    NoticeKind.WITHDRAWN: _FORM | {"withdrawal_reason"},
+    NoticeKind.RENEWAL_REMINDER: _SEAT | {"not_after", "days_left"},
+    NoticeKind.EXPIRED_UNUSED: _SEAT | {"expired_at", "fresh_pair_until"},
+    NoticeKind.SUSPENDED: _SEAT | {"suspended_at", "incident", "caller?", "held_until?"},
+    NoticeKind.RELEASED: _SEAT | {"released_at"},
+    NoticeKind.FORM_OWED: _SEAT | {"act", "acted_at", "incident", "caller"},
+    NoticeKind.CHANGE_RECEIVED: _ADDRESSEE | {"application", "successor"},
+    NoticeKind.CHANGED: _ADDRESSEE | {"application", "former", "successor", "changed_at"},
+    NoticeKind.ATTEMPT: _ADDRESSEE | {"attempt", "attempted_at", "cn?"},
+    NoticeKind.INVENTORY: _ADDRESSEE | {"listed_at", "count"},
+    NoticeKind.KEY_CHANGED: _SEAT | {"changed_at", "host_name?", "address?"},
 }
-"""What each kind is filled with. Moments are epoch seconds; `password` comes grouped in fives; `form` is a DCM number;
-`serials` may be empty."""
-_MAY_BE_UNKNOWN = frozenset({"application", "host_name", "agent", "address"})
+"""What each kind is filled with; what bears a `?` may be unknown (None).
+
+Moments are epoch seconds; `password` comes grouped in fives; `form` is a DCM number; `cns` are CNs with ", " between
+them, and `serials` serial numbers, perhaps none; `act` is `revoked` or `suspended`; `attempt` is an Attempt.
+"""
+FACTS: Final[Mapping[NoticeKind, frozenset[str]]] = {
+    kind: frozenset(name.rstrip("?") for name in names) for kind, names in _TABLE.items()
+}
+_NEEDED: Final[Mapping[NoticeKind, frozenset[str]]] = {
+    kind: frozenset(name for name in names if not name.endswith("?")) for kind, names in _TABLE.items()
+}
 
 _FORM_NAMES: Final = {
     "ja": {
@@ -105,40 +132,8 @@ class Operator(Protocol):
     def hours_en(self) -> str | None: ...
     @property
     def sender_domains(self) -> tuple[str, ...]: ...
-
-
-class UnsafeAddress(ValueError):
-    """The text cannot be the address of a mail; the sentence says what an address looks like."""
-
-
-def require_safe_address(text: str) -> str:
-    """Return `text` if it is one plain mail address that no header or mail server can read as two (RFC 5321 §4.1.2).
-
-    Quoted local parts, address literals and non-ASCII addresses are lawful but refused: not every mail server on the
-    way takes them. Raises UnsafeAddress with what is wrong.
-    """
-    if not text.isascii() or not text.isprintable():
-        raise UnsafeAddress(
-            sentence("A mail address has ASCII letters, digits and signs only, and no control characters.")
-        )
-    local, _, domain = text.partition("@")
-    if text.count("@") != 1 or not local or not domain:
-        raise UnsafeAddress(sentence("A mail address is a name, one @ and a domain."))
-    if local.startswith("-"):
-        raise UnsafeAddress(sentence("A mail address does not begin with a dash."))
-    if not _LOCAL_PART.fullmatch(local):
-        raise UnsafeAddress(
-            sentence("The name in a mail address has no blanks, commas, quotes, brackets or doubled dots.")
-        )
-    if not _DOMAIN.fullmatch(domain):
-        raise UnsafeAddress(
-            sentence("The domain of a mail address is two or more names joined by dots, such as example.jp.")
-        )
-    if len(text) > _LONGEST_ADDRESS or len(local) > _LONGEST_LOCAL_PART:
-        raise UnsafeAddress(
-            sentence("A mail address has at most {most} characters, 64 of them before the @.", most=_LONGEST_ADDRESS)
-        )
-    return text
+    @property
+    def privacy_url(self) -> str | None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,22 +199,26 @@ class Messages:
 
         Raises jinja2.UndefinedError naming the facts of its kind that are missing.
         """
-        own = {name: _of_the_pc(name, facts.get(name)) for name in FACTS[kind]}
-        missing = sorted(name for name in FACTS[kind] - _MAY_BE_UNKNOWN if own[name] is None)
+        own = {name: _of_strangers(name, facts.get(name)) for name in FACTS[kind]}
+        missing = sorted(name for name in _NEEDED[kind] if own[name] is None)
         if missing:
             raise jinja2.UndefinedError(f"A notice {kind} needs {', '.join(missing)}.")
         template = self._environment.get_template(f"{language}/{kind}.txt")
         text = template.render(own, language=language, operator=self._words_of_operator(language))
         subject, _, body = text.partition("\n")
-        return Rendered(kind, str(own["cn"]) if "cn" in own else None, subject, body)
+        cn = own.get("cn")
+        return Rendered(kind, None if cn is None else str(cn), subject, body)
 
-    def compose(self, rendered: Rendered, recipient: str, message_id: str, now: int) -> Message:
+    def compose(
+        self, rendered: Rendered, recipient: str, message_id: str, now: int, attachments: Sequence[Attachment] = ()
+    ) -> Message:
         """Return the mail; `message_id` stays the same at every try, so that a second copy shows as one.
 
         Made with the older of the library's two kinds of message, which takes a quarter of the other's time. Raises
         UnsafeAddress when `recipient` is not one plain address.
         """
-        mail = MIMEText(rendered.text.replace("\n", "\r\n"), "plain", "utf-8", policy=_POLICY)
+        text = MIMEText(rendered.text.replace("\n", "\r\n"), "plain", "utf-8", policy=_POLICY)
+        mail = enclose(text, attachments, message_id, _POLICY) if attachments else text
         mail["From"] = self._sender.header
         mail["To"] = require_safe_address(recipient)
         mail["Subject"] = Header(rendered.subject, "utf-8", header_name="Subject").encode()
@@ -236,6 +235,7 @@ class Messages:
         hours = operator.hours if language == JAPANESE else operator.hours_en or operator.hours
         return {
             "organization": sender.organization,
+            "sender": sender.address,
             "repository_url": sender.repository_url,
             "cps_url": sender.cps_url,
             "contact_name": operator.contact_name,
@@ -243,6 +243,7 @@ class Messages:
             "mail": operator.mail,
             "hours": hours,
             "sender_domains": operator.sender_domains,
+            "privacy_url": operator.privacy_url,
         }
 
 
@@ -257,9 +258,9 @@ def _printed(value: object) -> object:
     return value if isinstance(value, jinja2.Undefined) else _one_line(str(value))
 
 
-def _of_the_pc(name: str, value: object) -> object:
-    """Shorten what a PC says of itself, and make no link of it: a thief could write there what he likes."""
-    if name not in _STATED_BY_THE_PC or not isinstance(value, str):
+def _of_strangers(name: str, value: object) -> object:
+    """Shorten what a PC, a caller or a form states of itself, and make no link of it: a thief may have written it."""
+    if name not in _STATED_BY_STRANGERS or not isinstance(value, str):
         return value
     short = value if len(value) <= _LONGEST_STATEMENT else value[: _LONGEST_STATEMENT - 1] + "…"
     return short.replace("://", ": //").replace("@", " @ ")

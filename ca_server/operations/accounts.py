@@ -21,9 +21,12 @@ from ca_server.errors import (
     NotAllowed,
     TryLater,
 )
+from ca_server.notices.messages import NoticeKind
+from ca_server.operations.notice import tell
 from ca_server.store import accounts, certificates, credentials
 from ca_server.store.accounts import AccountRow, NewAccountRow
 from keys.sealing import Sealer
+from protocol.names import CommonName
 from protocol.vocabulary import AccountStatus
 
 _SECONDS_OF_A_PLAN = 3
@@ -164,4 +167,6 @@ def change_key(connection: store.Connection, account_id: str, change: KeyChanged
         raise KeyInUse(owner)
     _require_own_key(connection, change.spki_sha256)
     accounts.change_key(connection, account_id, change.before, change.thumbprint, change.jwk, now)
-    return accounts.get(connection, account_id)
+    account = accounts.get(connection, account_id)
+    tell(connection, CommonName.parse(account.cn).institution, NoticeKind.KEY_CHANGED, now, cn=account.cn)
+    return account

@@ -1,295 +1,213 @@
-"""Applications from receipt to their last half: file, examine, approve, return, and carry out what is due.
+"""Applications 申請書 as officers decide them: file, examine, return, withdraw, approve; `carrying_out` does the rest.
 
-The command line files and decides; the schedule of a running server carries out. An application's halves are carried
-out together in one transaction, so that nothing is assigned in part.
+What is refused when it is filed leaves no application, only an entry in the log, and whoever may be the victim of it is
+told: a form may name another administrator, or another institution's certificate, by mistake or in order to steal. An
+urgent form that names the wrong administrator is kept, as returned, so that an officer can hold its CN on it (A7).
 """
 
-import dataclasses
-import datetime
+from collections.abc import Sequence
 
 from ca_server import store
-from ca_server.clock import DAY, day_in_tokyo
-from ca_server.domain.applications import Application, Filed, Half, Item, Kind, Status, status_of_items
-from ca_server.domain.credentials import Credential, CredentialKind, CredentialStatus
+from ca_server.domain.administrators import CallBack
+from ca_server.domain.applications import OPEN, Application, Filed, Kind, Receipt
+from ca_server.domain.attempts import Attempt
+from ca_server.domain.officers import Acting
 from ca_server.domain.seats import SeatStatus
-from ca_server.errors import AlreadyRevoked, Invalid, NotAllowed, NotEntitled
-from ca_server.ids import new_id
-from ca_server.language import sentence
-from ca_server.operations.revocation import Decision, EntryMaker, revoke_seat
-from ca_server.store import applications, audit, credentials, institutions, outbox, revocations, seats
+from ca_server.errors import Invalid, NotAllowed, NotEntitled
+from ca_server.language import Sentence, choose, sentence
+from ca_server.notices.messages import NoticeKind
+from ca_server.operations.administrators import strange
+from ca_server.operations.notice import tell, tell_applicant
+from ca_server.store import applications, audit, calls, changes, institutions, seats
 from ca_server.store.institutions import Institution
-from keys.sealing import Sealer
-from protocol.credential import new_kid, new_password
 from protocol.names import MAX_NUMBER, CommonName
 
-_SCHEDULE = "schedule"
+_LONGEST_REASON = 500
 
 
-@dataclasses.dataclass(frozen=True)
-class Receipt:
-    """Who filed an application, and how it came."""
+def file(connection: store.Connection, application: Application, receipt: Receipt, now: int) -> Filed | Invalid:
+    """Put an application on record and tell the administrator that it came.
 
-    officer: str
-    channel: str
-    reference: str | None
-
-
-def file(connection: store.Connection, application: Application, receipt: Receipt, now: int) -> Filed:
-    """Put an application on record.
-
-    Raises Invalid, naming every field, when the administrator is not the registered one, the numbers are exhausted,
-    or a CN is not known, revoked, or named by another application under way.
+    Returns Invalid, naming every field, when the administrator is not the registered one, the numbers are exhausted,
+    or a CN is not known, revoked, or named by another application under way; that much is logged and committed, and
+    the registered administrator is told of a stranger. An urgent form of a stranger is put on record as returned.
     """
     institution = institutions.find(connection, application.institution)
-    fields = _wrong_administrator(application, institution)
-    if application.kind is Kind.ISSUANCE:
-        taken = 0 if institution is None else institution.last_number
-        promised = applications.asked_for(connection, application.institution)
-        if taken + promised + len(application.items) > MAX_NUMBER:
-            left = max(0, MAX_NUMBER - taken - promised)
-            fields["count"] = sentence(
-                "Only {left} of the {most} numbers of {institution} are left.",
-                left=left,
-                most=MAX_NUMBER,
-                institution=application.institution,
-            )
-    fields |= _wrong_names(connection, application)
+    stranger = strange(application, institution)
+    fields = _wrong_numbers(connection, application, institution) | _wrong_names(connection, application)
+    fields |= _wrong_change(connection, application)
+    if stranger and institution is not None:
+        tell(connection, institution.code, NoticeKind.ATTEMPT, now, attempt=Attempt.WRONG_ADMINISTRATOR)
+        if application.urgent and not fields:
+            filed = applications.file(connection, application, receipt, now)
+            why = sentence("The administrator named on the form is not the registered one.")
+            return _sent_back(connection, filed, receipt.by, choose(institution.language, {}).say(why), now)
+    fields |= stranger
     if fields:
-        raise Invalid(fields)
-    filed = applications.file(connection, application, receipt.officer, receipt.channel, receipt.reference, now)
-    _tell_applicant(connection, filed, "received", now)
+        refuse(connection, receipt, application.kind, sorted(fields), now)
+        return Invalid(fields)
+    filed = applications.file(connection, application, receipt, now)
+    is_change = application.kind is Kind.ADMINISTRATOR_CHANGE
+    tell_applicant(connection, filed, NoticeKind.CHANGE_RECEIVED if is_change else NoticeKind.RECEIVED, now)
     return filed
 
 
-def _wrong_administrator(application: Application, institution: Institution | None) -> dict[str, str]:
-    if institution is None:
-        if application.kind is Kind.ISSUANCE:
-            return {}
-        return {
-            "institution": sentence(
-                "{institution} is not registered; its first application is a DCM902.",
-                institution=application.institution,
-            )
-        }
-    named, registered = application.administrator, institution.administrator
-    pairs = {"institution_name": (application.institution_name, institution.name)}
-    for field in dataclasses.fields(named):
-        pairs[field.name] = (getattr(named, field.name), getattr(registered, field.name))
+def refuse(connection: store.Connection, receipt: Receipt, kind: str, places: Sequence[str], now: int) -> None:
+    """Log that a form was refused and where it was wrong, without a word that stood on it (requirements A5)."""
+    audit.record(
+        connection,
+        now,
+        receipt.by.actor,
+        "application refused",
+        f"form:{kind}",
+        places=list(places),
+        channel=receipt.channel,
+        reference=receipt.reference,
+        file=None if receipt.file is None else receipt.file.sha256,
+    )
+
+
+def warn_owners(connection: store.Connection, strangers: Sequence[CommonName], now: int) -> None:
+    """Tell the administrators of CNs that another institution's form named; the form was refused."""
+    for cn in strangers:
+        if seats.find(connection, cn) is not None:
+            tell(connection, cn.institution, NoticeKind.ATTEMPT, now, cn=str(cn), attempt=Attempt.FOREIGN_CN)
+
+
+def _wrong_numbers(
+    connection: store.Connection, application: Application, institution: Institution | None
+) -> dict[str, Sentence]:
+    taken = 0 if institution is None else institution.last_number
+    promised = applications.asked_for(connection, application.institution)
+    if application.asks_for == 0 or taken + promised + application.asks_for <= MAX_NUMBER:
+        return {}
     return {
-        name: sentence("This is not what is registered; correct it, or file an administrator change (DCM905) first.")
-        for name, (given, on_record) in pairs.items()
-        if given != on_record
+        "count": sentence(
+            "Only {left} of the {most} numbers of {institution} are left.",
+            left=max(0, MAX_NUMBER - taken - promised),
+            most=MAX_NUMBER,
+            institution=application.institution,
+        )
     }
 
 
-def _wrong_names(connection: store.Connection, application: Application) -> dict[str, str]:
-    fields: dict[str, str] = {}
+def _wrong_names(connection: store.Connection, application: Application) -> dict[str, Sentence]:
+    """Return which CNs cannot be named (requirements A8): an urgent form overrides one that is not urgent."""
+    fields: dict[str, Sentence] = {}
     for item in application.items:
-        if item.cn is None:
+        if item.cn is None or item.reason is None:
             continue
         seat = seats.find(connection, item.cn)
         other = applications.open_for(connection, item.cn)
         if seat is None:
             fields[f"cn {item.cn}"] = sentence("This CN was never assigned; see the list of certificates.")
-        elif seat.status is SeatStatus.REVOKED and not revocations.form_owed(connection, str(item.cn)):
-            fields[f"cn {item.cn}"] = sentence("This CN is revoked already.")
-        elif other is not None and not application.urgent:
+        elif other is not None and (other[1].urgent or not item.reason.urgent):
             fields[f"cn {item.cn}"] = sentence(
-                "Application {other} names this CN already; wait for it or have it returned.", other=other
+                "Application {other} names this CN already; wait for it or have it withdrawn.", other=other[0]
             )
+        elif seat.status is SeatStatus.REVOKED and not calls.form_owed(connection, str(item.cn)):
+            fields[f"cn {item.cn}"] = sentence("This CN is revoked already.")
     return fields
 
 
-def examine(connection: store.Connection, number: int, officer: str, now: int) -> Filed:
+def _wrong_change(connection: store.Connection, application: Application) -> dict[str, Sentence]:
+    other = applications.open_change(connection, application.institution)
+    if application.change is None or other is None:
+        return {}
+    return {
+        "change": sentence(
+            "Application {other} changes this administrator already; wait for it or have it withdrawn.", other=other
+        )
+    }
+
+
+def examine(connection: store.Connection, number: int, by: Acting, now: int) -> Filed:
     """Record that an officer examined the application. Raises NotFound or NotAllowed."""
     before = applications.get(connection, number)
-    after = before.examined(officer)
-    applications.move(connection, before, after, now, f"officer:{officer}")
+    after = before.examined(by.id)
+    applications.move(connection, before, after, now, by.actor)
     return after
 
 
-def send_back(connection: store.Connection, number: int, officer: str, why: str, now: int) -> Filed:
+def send_back(connection: store.Connection, number: int, by: Acting, why: str, now: int) -> Filed:
     """Return the application 差戻し with a reason, and mail it. Raises NotFound, NotAllowed, or Invalid without one."""
-    if not why.strip() or not why.isprintable():
-        raise Invalid({"reason": sentence("Say in one printable line why the application is returned.")})
-    before = applications.get(connection, number)
+    return _sent_back(connection, applications.get(connection, number), by, _reason(why), now)
+
+
+def _sent_back(connection: store.Connection, before: Filed, by: Acting, why: str, now: int) -> Filed:
     after = before.returned()
-    applications.move(connection, before, after, now, f"officer:{officer}", why.strip())
-    _tell_applicant(connection, after, "returned", now)
+    applications.move(connection, before, after, now, by.actor, why)
+    tell_applicant(connection, after, NoticeKind.RETURNED, now)
     return after
 
 
-def _tell_applicant(connection: store.Connection, filed: Filed, kind: str, now: int) -> None:
-    """Queue a mail to the administrator whom the form names; another than the registered one is never filed."""
-    form = filed.application
-    address, code = form.administrator.email, str(form.institution)
-    outbox.put(connection, outbox.Mail("", kind, address, form.language, code, application=filed.number), now)
+def withdraw(connection: store.Connection, number: int, by: Acting, why: str, now: int) -> Filed:
+    """Take the application back at the applicant's wish, and mail that; what was carried out stays.
 
-
-def approve(connection: store.Connection, number: int, officer: str, now: int, *, four_eyes: bool) -> Filed:
-    """Approve the application; the first of an institution registers it and its administrator.
-
-    Raises NotFound, NotAllowed, or NotEntitled when the four eyes are two.
+    Raises NotFound, NotAllowed once all was carried out, or Invalid without a reason.
     """
     before = applications.get(connection, number)
-    after = before.approved(officer, four_eyes=four_eyes)
+    after = before.withdrawn()
+    applications.move(connection, before, after, now, by.actor, _reason(why))
+    tell_applicant(connection, after, NoticeKind.WITHDRAWN, now)
+    return after
+
+
+def _reason(text: str) -> str:
+    why = text.strip()
+    if not why or not why.isprintable() or len(why) > _LONGEST_REASON:
+        raise Invalid({"reason": sentence("Say in one printable line why; the administrator is told.")})
+    return why
+
+
+def approve(
+    connection: store.Connection, number: int, by: Acting, now: int, *, four_eyes: bool
+) -> Filed | NotEntitled:
+    """Approve the application; the first of an institution registers it and its administrator.
+
+    Returns NotEntitled when the four eyes are two, which is logged. Raises NotFound or NotAllowed.
+    """
+    before = applications.get(connection, number)
+    try:
+        after = before.approved(by.id, four_eyes=four_eyes)
+    except NotEntitled as refused:
+        audit.record(connection, now, by.actor, "approval refused", f"application:{number}")
+        return refused
     form = after.application
     institution = institutions.find(connection, form.institution)
     if institution is None:
         fresh = Institution(form.institution, form.institution_name, form.administrator, form.language, 0, now)
-        institutions.register(connection, fresh, now, f"officer:{officer}")
-    elif _wrong_administrator(form, institution):
+        institutions.register(connection, fresh, now, by.actor)
+    elif strange(form, institution):
         raise NotAllowed(
             sentence(
                 "Application {number} names another administrator than the one registered meanwhile; return it.",
                 number=number,
             )
         )
-    applications.move(connection, before, after, now, f"officer:{officer}")
-    return after
+    applications.move(connection, before, after, now, by.actor)
+    return applications.get(connection, number)
 
 
-def due(connection: store.Connection) -> list[int]:
-    """Return the numbers of applications that the schedule has to look at, urgent ones first."""
-    return applications.numbers(connection, Status.APPROVED) + applications.numbers(connection, Status.WAITING)
+def call_back(connection: store.Connection, number: int, by: Acting, spoken: tuple[str, str], now: int) -> Filed:
+    """Record that an officer called (number on file, person) back about a DCM905, which ends its wait (M1).
 
-
-@dataclasses.dataclass(frozen=True)
-class Terms:
-    """What the operator configured for the credentials of a new seat."""
-
-    credential_days: int
-    password_delay_seconds: int
-    two_officers: bool
-
-
-def carry_out(
-    connection: store.Connection, number: int, terms: Terms, sealer: Sealer, entry: EntryMaker, now: int
-) -> Filed | None:
-    """Carry out the halves of an approved application whose day has come; None when none had.
-
-    Numbers are assigned, seats approved, credentials made and mailed, CNs revoked, all in this transaction. A half of
-    an urgent application waits for no date.
+    Raises NotFound, NotAllowed for another form or one that is over, Invalid, or Conflict at a second call.
     """
     filed = applications.get(connection, number)
-    form = filed.application
-    _require_approved(filed, two_officers=terms.two_officers)
-    revoked = [_is_due(form, item.revocation, item.revocation_on, now) for item in form.items]
-    issued = [_is_due(form, item.issuance, item.issuance_on, now) for item in form.items]
-    if filed.status not in (Status.APPROVED, Status.WAITING) or not any(revoked + issued):
-        return _settled(connection, filed, form.items, now)
-    names = iter(_take_names(connection, form, sum(issued)))
-    items = []
-    for position, item in enumerate(form.items, start=1):
-        after = item
-        if revoked[position - 1]:
-            after = _revoked(connection, number, after, entry, now)
-        if issued[position - 1]:
-            cn = next(names)
-            seats.add(connection, cn, number, now, _SCHEDULE)
-            issue_credential(connection, cn, CredentialKind.ENROL, terms, sealer, now)
-            after = dataclasses.replace(after, issuance=Half.DONE, new_cn=cn)
-        if after != item:
-            applications.write_item(connection, number, position, dataclasses.replace(after, failure=None))
-        items.append(after)
-    return _settled(connection, filed, tuple(items), now)
-
-
-def _require_approved(filed: Filed, *, two_officers: bool) -> None:
-    """Look at the approval once more, where the running server's own rules hold: a command line brings its own.
-
-    Raises NotEntitled, so that nothing is carried out and an alarm says so.
-    """
-    if filed.status not in (Status.APPROVED, Status.WAITING):
-        return
-    alone = filed.approved_by in (None, filed.filed_by, filed.examined_by)
-    if (two_officers and alone) or filed.application.content_sha256 != filed.content_sha256:
-        raise NotEntitled(f"Application {filed.number} was not approved as the rules demand; nothing is carried out.")
-
-
-def _is_due(form: Application, half: Half | None, on: datetime.date | None, now: int) -> bool:
-    return half not in (None, Half.DONE) and (form.urgent or on is None or on <= day_in_tokyo(now))
-
-
-def _settled(connection: store.Connection, filed: Filed, items: tuple[Item, ...], now: int) -> Filed | None:
-    status = status_of_items(items)
-    if filed.status not in (Status.APPROVED, Status.WAITING) or status is filed.status:
-        return None
-    moved = dataclasses.replace(filed, status=status, application=dataclasses.replace(filed.application, items=items))
-    applications.move(connection, filed, moved, now, _SCHEDULE)
-    return moved
-
-
-def record_failure(connection: store.Connection, number: int, sentence: str, now: int) -> None:
-    """Mark the halves that could not be carried out; they stay due and are tried again."""
-    filed = applications.get(connection, number)
-    for position, item in enumerate(filed.application.items, start=1):
-        halves = {
-            name: Half.FAILED if _is_due(filed.application, half, on, now) else half
-            for name, half, on in (
-                ("revocation", item.revocation, item.revocation_on),
-                ("issuance", item.issuance, item.issuance_on),
-            )
-        }
-        if Half.FAILED in halves.values() and item.failure != sentence:
-            after = dataclasses.replace(
-                item, revocation=halves["revocation"], issuance=halves["issuance"], failure=sentence
-            )
-            applications.write_item(connection, number, position, after)
-
-
-def _take_names(connection: store.Connection, form: Application, count: int) -> list[CommonName]:
-    if count == 0:
-        return []
-    institution = institutions.find(connection, form.institution)
-    if institution is None:
-        raise NotAllowed(sentence("{institution} is not registered.", institution=form.institution))
-    if institution.last_number + count > MAX_NUMBER:
-        raise NotAllowed(
-            sentence(
-                "{institution} has fewer than {count} numbers left; nothing was assigned.",
-                institution=form.institution,
-                count=count,
-            )
-        )
-    return [
-        CommonName(form.institution, number) for number in institutions.take_numbers(connection, institution, count)
-    ]
-
-
-def _revoked(connection: store.Connection, number: int, item: Item, entry: EntryMaker, now: int) -> Item:
-    if item.cn is None or item.reason is None:
-        return item
-    outcome = revoke_seat(connection, item.cn, Decision(item.reason.code, _SCHEDULE, now, number), entry)
-    if isinstance(outcome, AlreadyRevoked):
-        audit.record(connection, now, _SCHEDULE, "already revoked", str(item.cn), application=number)
-    return dataclasses.replace(item, revocation=Half.DONE)
-
-
-def issue_credential(
-    connection: store.Connection, cn: CommonName, kind: CredentialKind, terms: Terms, sealer: Sealer, now: int
-) -> None:
-    """Make a pair for the seat and queue its two mails to the registered administrator, the password later."""
-    institution = institutions.find(connection, cn.institution)
-    if institution is None:
-        raise NotAllowed(sentence("{institution} is not registered.", institution=cn.institution))
-    credential = Credential(
-        new_id(), cn, kind, CredentialStatus.OPEN, 0, None, None, now + terms.credential_days * DAY, None
-    )
-    credentials.add(connection, credential, (new_kid(), new_password()), sealer, now)
-    word = "enrolment" if kind is CredentialKind.ENROL else "renewal"
-    mail = outbox.Mail(
-        "",
-        f"{word}-url",
-        institution.administrator.email,
-        institution.language,
-        str(institution.code),
-        cn=str(cn),
-        application=seats.application_of(connection, cn),
-        credential_id=credential.id,
-    )
-    outbox.put(connection, mail, now)
-    outbox.put(connection, dataclasses.replace(mail, kind=f"{word}-password"), now, now + terms.password_delay_seconds)
+    if filed.application.change is None or filed.status not in OPEN:
+        raise NotAllowed(sentence("Application {number} is no change of administrator under way.", number=number))
+    dialled, person = (" ".join(text.split()) for text in spoken)
+    wrong = {
+        name: sentence("Fill this field in.")
+        for name, text in (("number", dialled), ("spoke-to", person))
+        if not text or not text.isprintable() or len(text) > _LONGEST_REASON
+    }
+    if wrong:
+        raise Invalid(wrong)
+    changes.call_back(connection, number, CallBack(by.id, dialled, person, now))
+    audit.record(connection, now, by.actor, "called back", f"application:{number}")
+    return applications.get(connection, number)
 
 
 def show(connection: store.Connection, number: int) -> Filed:
@@ -297,11 +215,13 @@ def show(connection: store.Connection, number: int) -> Filed:
     return applications.get(connection, number)
 
 
-def listed(connection: store.Connection) -> list[Filed]:
-    """Return every application, urgent ones first."""
-    return [applications.get(connection, number) for number in applications.numbers(connection)]
+def listed(connection: store.Connection, *, only_open: bool = False) -> list[Filed]:
+    """Return every application, or those that are not over, urgent ones first."""
+    found = [applications.get(connection, number) for number in applications.numbers(connection)]
+    return [filed for filed in found if filed.status in OPEN] if only_open else found
 
 
-def revocation_completed(connection: store.Connection, revocation_id: str) -> revocations.Revocation | None:
-    """Return the decision with the moment of its publication, once there is one."""
-    return revocations.get(connection, revocation_id)
+def kept_file(connection: store.Connection, number: int) -> tuple[str, bytes] | None:
+    """Return (SHA-256, sealed bytes) of the file that the application came in, None when there is none (any more)."""
+    kept = applications.kept_file(connection, number)
+    return None if kept is None or kept[1] is None else (kept[0], kept[1])

@@ -223,7 +223,7 @@ def record(connection: store.Connection, serial: str, der: bytes, now: int) -> F
         return None if good else Finished(serial, good=False)
     seats.activate(connection, planned.cn)
     credentials.use(connection, accounts.credential_of(connection, planned.account_id), now)
-    credentials.replace_live(connection, planned.cn, now)
+    credentials.replace_live(connection, planned.cn, now, f"account:{planned.account_id}")
     revoked = accounts.revoke_others(connection, planned.cn, planned.account_id)
     audit.record(
         connection,

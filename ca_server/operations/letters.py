@@ -4,13 +4,25 @@ import dataclasses
 import json
 
 from ca_server import store
+from ca_server.clock import DAY
 from ca_server.domain.credentials import CredentialKind, CredentialStatus
+from ca_server.language import choose, sentence
 from ca_server.notices.messages import NoticeKind
-from ca_server.store import accounts, applications, certificates, credentials, institutions, revocations
+from ca_server.store import (
+    accounts,
+    applications,
+    calls,
+    certificates,
+    changes,
+    credentials,
+    institutions,
+    revocations,
+    seats,
+)
 from ca_server.store.outbox import Mail
 from keys.sealing import Sealer
 from protocol.credential import grouped
-from protocol.names import InstitutionCode
+from protocol.names import CommonName, InstitutionCode
 from protocol.vocabulary import RevocationReason
 
 _URLS = (NoticeKind.ENROLMENT_URL, NoticeKind.RENEWAL_URL)
@@ -39,47 +51,111 @@ class Letters:
     sealer: Sealer
     url_prefix: str
     wrong_passwords: int
+    fresh_pair_days: int
 
 
-def facts_of(connection: store.Connection, mail: Mail, letters: Letters) -> dict[str, object] | None:
+Facts = dict[str, object]
+
+
+def facts_of(connection: store.Connection, mail: Mail, letters: Letters) -> Facts | None:
     """Return what the notice is filled with, None when its credential ended before it left."""
-    facts: dict[str, object] = {"cn": mail.cn, "application": mail.application}
+    facts: Facts = {"cn": mail.cn, "application": mail.application}
+    if mail.cn is not None and mail.application is None:
+        facts["application"] = seats.application_of(connection, CommonName.parse(mail.cn))
     facts |= _addressee(connection, mail)
+    if mail.kind == NoticeKind.EXPIRED_UNUSED:
+        return facts | _expired(connection, mail, letters)
     if mail.credential_id is not None:
-        found = credentials.by_id(connection, mail.credential_id)
-        if found is None or found[0].status not in (CredentialStatus.OPEN, CredentialStatus.LOCKED):
+        halves = _halves(connection, mail, letters)
+        if halves is None:
             return None
-        credential, halves = found
-        kid, password = halves.opened(letters.sealer, credential.id)
-        facts["expires"] = credential.expires_at
-        facts["wrong_passwords"] = letters.wrong_passwords
-        if mail.kind in _URLS:
-            facts["url"] = letters.url_prefix + kid
-        if mail.kind in _PASSWORDS:
-            facts["password"] = grouped(password)
-        if credential.kind is CredentialKind.RENEW:
-            newest = certificates.newest(connection, str(credential.cn))
-            facts["not_after"] = None if newest is None else newest.not_after
+        facts |= halves
+    if mail.application is not None:
+        facts |= _application(connection, mail)
     if mail.serial is not None:
         facts |= _fetched(connection, mail.serial)
     if mail.revocation_id is not None:
         facts |= _revoked(connection, mail.revocation_id, mail.language)
+    if mail.call_id is not None:
+        facts |= _called(connection, mail.call_id, mail.language)
+    if mail.attempt is not None:
+        facts |= {"attempt": mail.attempt, "attempted_at": mail.created_at}
+    if mail.kind == NoticeKind.KEY_CHANGED:
+        facts |= _key_changed(connection, mail)
     return facts
 
 
-def _addressee(connection: store.Connection, mail: Mail) -> dict[str, object]:
-    if mail.kind in (NoticeKind.RECEIVED, NoticeKind.RETURNED) and mail.application is not None:
-        filed = applications.get(connection, mail.application)
-        form, why = filed.application, applications.return_reason(connection, mail.application)
-        name, person = form.institution_name, form.administrator
-        facts: dict[str, object] = {"form": str(form.kind), "return_reason": why}
-    else:
-        institution = institutions.find(connection, InstitutionCode.parse(mail.institution))
-        if institution is None:
-            raise LookupError(f"mail {mail.id} names an institution that is not registered")
-        name, person = institution.name, institution.administrator
-        facts = {}
-    return facts | {"institution_name": name, "administrator": f"{person.family_name} {person.given_name}"}
+def _halves(connection: store.Connection, mail: Mail, letters: Letters) -> Facts | None:
+    """Return the half of a credential that the mail brings, None once the credential ended."""
+    found = credentials.by_id(connection, mail.credential_id or "")
+    if found is None or found[0].status not in (CredentialStatus.OPEN, CredentialStatus.LOCKED):
+        return None
+    credential, halves = found
+    kid, password = halves.opened(letters.sealer, credential.id)
+    facts: Facts = {"expires": credential.expires_at, "wrong_passwords": letters.wrong_passwords}
+    if mail.kind in _URLS:
+        facts["url"] = letters.url_prefix + kid
+    if mail.kind in _PASSWORDS:
+        facts["password"] = grouped(password)
+    if credential.kind is CredentialKind.RENEW:
+        newest = certificates.newest(connection, str(credential.cn))
+        facts["not_after"] = None if newest is None else newest.not_after
+    return facts
+
+
+def _expired(connection: store.Connection, mail: Mail, letters: Letters) -> Facts:
+    found = credentials.by_id(connection, mail.credential_id or "")
+    if found is None:
+        raise LookupError(f"no credential {mail.credential_id}")
+    ended = found[0].expires_at
+    return {"expired_at": ended, "fresh_pair_until": ended + letters.fresh_pair_days * DAY}
+
+
+def _addressee(connection: store.Connection, mail: Mail) -> Facts:
+    """Return whom the mail speaks to: who is registered, or before that who is named on the first application."""
+    institution = institutions.find(connection, InstitutionCode.parse(mail.institution))
+    if institution is not None:
+        return {"institution_name": institution.name, "administrator": institution.administrator.name}
+    if mail.application is None:
+        raise LookupError(f"mail {mail.id} names an institution that is not registered")
+    form = applications.get(connection, mail.application).application
+    return {"institution_name": form.institution_name, "administrator": form.administrator.name}
+
+
+def _application(connection: store.Connection, mail: Mail) -> Facts:
+    number = mail.application or 0
+    filed = applications.get(connection, number)
+    why = applications.return_reason(connection, number)
+    form = filed.application
+    facts: Facts = {"form": str(form.kind), "cns": form.cns, "return_reason": why, "withdrawal_reason": why}
+    if form.change is None:
+        return facts
+    changed_at, former, successor = changes.carried_out(connection, number)
+    if mail.kind == NoticeKind.CHANGED:
+        facts["administrator"] = successor if mail.recipient == form.change.successor.email else former
+    return facts | {"successor": successor, "former": former, "changed_at": changed_at}
+
+
+def _called(connection: store.Connection, call_id: str, language: str) -> Facts:
+    call = calls.get(connection, call_id)
+    if call is None:
+        raise LookupError(f"no call {call_id}")
+    language_of = choose(language, {})
+    on_form = sentence("application {number}", number=call.application)
+    return {
+        "act": str(call.act),
+        "acted_at": call.at,
+        "suspended_at": call.at,
+        "incident": language_of.say(call.reason.label),
+        "caller": call.caller if call.application is None else language_of.say(on_form),
+        "held_until": call.held_until,
+        "released_at": call.released_at,
+    }
+
+
+def _key_changed(connection: store.Connection, mail: Mail) -> Facts:
+    device, address = accounts.device_of_seat(connection, mail.cn or "")
+    return {"changed_at": mail.created_at, "host_name": json.loads(device).get("hostName"), "address": address}
 
 
 def _fetched(connection: store.Connection, serial: str) -> dict[str, object]:

@@ -20,7 +20,7 @@ from ca_server.authority import crl, ocsp
 from ca_server.authority.signer import Signer
 from ca_server.clock import HOUR, Clock
 from ca_server.domain.certificates import CertificateStatus
-from ca_server.store import audit, certificates, institutions, outbox, revocations
+from ca_server.store import audit, calls, certificates, institutions, outbox, revocations
 from protocol.names import CommonName
 from protocol.vocabulary import RevocationReason
 
@@ -61,11 +61,11 @@ def told(connection: store.Connection, issuer: str, serial: str) -> ocsp.OcspSta
 
 
 def is_due(connection: store.Connection, issuer: str, now: int) -> bool:
-    """Tell whether a CRL has to be made: none yet, the last unfinished or an hour old, or a revocation waits."""
+    """Tell whether a CRL has to be made: none yet, the last unfinished or an hour old, a revocation or a hold waits."""
     newest = revocations.newest_crl(connection, issuer)
     if newest is None or newest.published_at is None or not newest.this_update <= now < newest.this_update + _EVERY:
         return True
-    return bool(revocations.unpublished(connection))
+    return bool(revocations.unpublished(connection)) or calls.changed_since(connection, newest.this_update)
 
 
 async def publish(database: store.Database, press: Press, clock: Clock) -> int:

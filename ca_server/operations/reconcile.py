@@ -22,6 +22,7 @@ from ca_server.operations.books.certificates import certificates, profile
 from ca_server.operations.books.clear_text import Places, clear_text
 from ca_server.operations.books.credentials import credentials
 from ca_server.operations.books.crl import crl, root_crl, root_crl_ends_soon
+from ca_server.operations.books.files import files
 from ca_server.operations.books.mails import late_mails, mails
 from ca_server.operations.books.ocsp import Desk, answers
 from ca_server.operations.books.plans import claims, plans
@@ -78,6 +79,7 @@ def balance(connection: store.Connection, premises: Premises, clock: Clock) -> B
     desk = Desk(premises.issuer, premises.issuing, premises.ocsp_signer, premises.ocsp_answer_seconds)
     books = (
         applications(connection, ledger, four_eyes=premises.four_eyes),
+        files(connection, ledger, premises.sealer, now),
         seats(ledger, now),
         credentials(ledger, premises.sealer),
         plans(ledger, now),

@@ -49,7 +49,7 @@ def revoke_seat(
     ended = certificates.unended(connection, str(cn), decision.now)
     for certificate in ended:
         _end(connection, certificate, decision, entry)
-    credentials.replace_live(connection, str(cn), decision.now)
+    credentials.replace_live(connection, str(cn), decision.now, decision.actor)
     accounts.revoke_others(connection, str(cn), kept="")
     return _decided(connection, str(cn), ended, decision)
 

@@ -41,6 +41,12 @@ _STATUS = Statement(select(_c.status).where(_c.id == bindparam("account")))
 _KEY = Statement(select(_c.jwk).where(_c.id == bindparam("account")))
 _CREDENTIAL = Statement(select(_c.credential_id).where(_c.id == bindparam("account")))
 _DEVICE = Statement(select(_c.device, _c.address).where(_c.id == bindparam("account")))
+_DEVICE_OF_SEAT = Statement(
+    select(_c.device, _c.address)
+    .where(_c.cn == bindparam("seat"), _c.status == AccountStatus.VALID)
+    .order_by(_c.created_at.desc(), _c.id)
+    .limit(1)
+)
 _END = Statement(
     update(tables.account)
     .where(_c.id == bindparam("account"), _c.status == AccountStatus.VALID)
@@ -162,6 +168,12 @@ def credential_of(connection: Connection, account_id: str) -> str:
 def device(connection: Connection, account_id: str) -> tuple[str, str]:
     """Return what the account's PC told of itself when it was bound, a JSON text, and the address it was bound from."""
     row = _DEVICE.one(connection, account=account_id)
+    return ("{}", "") if row is None else (row[0], row[1])
+
+
+def device_of_seat(connection: Connection, cn: str) -> tuple[str, str]:
+    """Return what the PC of the seat told of itself, a JSON text, and the address it was bound from."""
+    row = _DEVICE_OF_SEAT.one(connection, seat=cn)
     return ("{}", "") if row is None else (row[0], row[1])
 
 

@@ -3,20 +3,22 @@
 import dataclasses
 import datetime
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from ca_server.clock import rfc3339
-from ca_server.domain.applications import Administrator, Application, Filed, Half, Item, Kind, Reason, Status
+from ca_server.domain.administrators import Administrator, Half
+from ca_server.domain.applications import OPEN, Application, Filed, Item, Kind, Receipt, Status
+from ca_server.domain.reasons import Reason
 from ca_server.errors import NotFound
 from ca_server.language import sentence
-from ca_server.store import audit, tables
+from ca_server.store import audit, changes, tables
 from ca_server.store.database import Connection
 from ca_server.store.statement import Statement
 from protocol.names import CommonName, InstitutionCode
 
 _a = tables.application.c
 _i = tables.application_item.c
-_OPEN = (Status.RECEIVED, Status.EXAMINED, Status.APPROVED, Status.WAITING)
+_f = tables.application_file.c
 
 _INSERT = Statement(insert(tables.application))
 _INSERT_ITEM = Statement(insert(tables.application_item))
@@ -37,6 +39,7 @@ _COLUMNS = (
     _a.filed_by,
     _a.examined_by,
     _a.approved_by,
+    _a.approved_at,
 )
 _BY_NUMBER = Statement(select(*_COLUMNS).where(_a.number == bindparam("number")))
 _RETURN_REASON = Statement(select(_a.return_reason).where(_a.number == bindparam("number")))
@@ -72,29 +75,48 @@ _UPDATE_ITEM = Statement(
     )
 )
 _OPEN_FOR_CN = Statement(
-    select(_a.number)
+    select(_a.number, _i.reason)
     .join_from(tables.application_item, tables.application, _i.application == _a.number)
-    .where(_i.cn == bindparam("cn"), _a.status.in_(_OPEN))
+    .where(_i.cn == bindparam("cn"), _a.status.in_(OPEN))
+    .order_by(_a.urgent.desc(), _a.number)
     .limit(1)
 )
+_OPEN_CHANGE = Statement(
+    select(_a.number)
+    .where(
+        _a.institution == bindparam("code"),
+        _a.kind == Kind.ADMINISTRATOR_CHANGE,
+        _a.status.in_(OPEN),
+    )
+    .limit(1)
+)
+_NAMING = Statement(
+    select(_i.application)
+    .where(or_(_i.cn == bindparam("cn"), _i.new_cn == bindparam("cn")))
+    .order_by(_i.application)
+    .distinct()
+)
+_KEEP_FILE = Statement(insert(tables.application_file))
+_FILE = Statement(select(_f.sha256, _f.sealed, _f.keep_until).where(_f.application == bindparam("number")))
+_ERASE_FILES = Statement(
+    update(tables.application_file).where(_f.keep_until <= bindparam("now"), _f.sealed.is_not(None)).values(sealed=None)
+)
+_RECEIPT = Statement(select(_a.channel, _a.reference, _a.filed_at).where(_a.number == bindparam("number")))
 _ASKED_FOR = Statement(
     select(func.count())
     .select_from(tables.application_item)
     .join(tables.application, _i.application == _a.number)
     .where(
         _a.institution == bindparam("code"),
-        _a.status.in_(_OPEN),
+        _a.status.in_(OPEN),
         _i.issuance.is_not(None),
         _i.issuance != Half.DONE,
     )
 )
 
 
-def file(
-    connection: Connection, application: Application, officer: str, channel: str, reference: str | None, now: int
-) -> Filed:
-    """Put a parsed application on record as received and return it with its number."""
-    administrator = dataclasses.asdict(application.administrator)
+def file(connection: Connection, application: Application, receipt: Receipt, now: int) -> Filed:
+    """Put a parsed application on record as received, its file with it, and return it with its number."""
     _INSERT.run(
         connection,
         number=None,
@@ -104,34 +126,41 @@ def file(
         institution_name=application.institution_name,
         language=application.language,
         applied_on=application.applied_on.isoformat(),
-        channel=channel,
-        reference=reference,
+        channel=receipt.channel,
+        reference=receipt.reference,
         content_sha256=application.content_sha256,
         urgent=int(application.urgent),
-        filed_by=officer,
+        filed_by=receipt.by.id,
         filed_at=now,
         examined_by=None,
         examined_at=None,
         approved_by=None,
         approved_at=None,
         return_reason=None,
-        **administrator,
+        **dataclasses.asdict(application.administrator),
     )
     row = _LAST.one(connection)
     number = int(row[0]) if row else 0
     for position, item in enumerate(application.items, start=1):
         _INSERT_ITEM.run(connection, application=number, position=position, **_written(item))
+    if application.change is not None:
+        changes.add(connection, number, application.change)
+    if receipt.file is not None:
+        _KEEP_FILE.run(connection, application=number, **vars(receipt.file))
     audit.record(
         connection,
         now,
-        f"officer:{officer}",
+        receipt.by.actor,
         "application received",
         f"application:{number}",
         kind=application.kind,
         sha256=application.content_sha256,
         institution=str(application.institution),
+        channel=receipt.channel,
+        reference=receipt.reference,
+        file=None if receipt.file is None else receipt.file.sha256,
     )
-    return Filed(number, Status.RECEIVED, application, application.content_sha256, officer, None, None)
+    return Filed(number, Status.RECEIVED, application, application.content_sha256, receipt.by.id, None, None)
 
 
 def get(connection: Connection, number: int) -> Filed:
@@ -148,8 +177,27 @@ def get(connection: Connection, number: int) -> Filed:
         row[9],
         datetime.date.fromisoformat(row[10]),
         items,
+        changes.find(connection, number) if row[2] == Kind.ADMINISTRATOR_CHANGE else None,
     )
-    return Filed(row[0], Status(row[1]), application, row[11], row[12], row[13], row[14])
+    return Filed(row[0], Status(row[1]), application, row[11], row[12], row[13], row[14], row[15])
+
+
+def receipt(connection: Connection, number: int) -> tuple[str, str | None, int]:
+    """Return (channel, the sender's reference, moment) of the receipt. Raises NotFound."""
+    row = _RECEIPT.one(connection, number=number)
+    if row is None:
+        raise NotFound(sentence("There is no application {number}; see `warifu-ca application list`.", number=number))
+    return row[0], row[1], row[2]
+
+
+def kept_file(connection: Connection, number: int) -> tuple[str, bytes | None, int] | None:
+    """Return (SHA-256, sealed bytes, kept until) of the file it came in; the bytes are None after their time."""
+    return _FILE.one(connection, number=number)
+
+
+def erase_files(connection: Connection, now: int) -> int:
+    """Erase the files whose retention time is over, but for their SHA-256, and return how many."""
+    return _ERASE_FILES.run(connection, now=now)
 
 
 def return_reason(connection: Connection, number: int) -> str | None:
@@ -164,10 +212,21 @@ def numbers(connection: Connection, status: Status | None = None) -> list[int]:
     return [row[0] for row in rows]
 
 
-def open_for(connection: Connection, cn: CommonName) -> int | None:
-    """Return the number of an application still under way that names `cn`, or None."""
+def open_for(connection: Connection, cn: CommonName) -> tuple[int, Reason] | None:
+    """Return number and reason of the application under way that names `cn`, an urgent one first, or None."""
     row = _OPEN_FOR_CN.one(connection, cn=str(cn))
+    return None if row is None else (row[0], Reason(row[1]))
+
+
+def open_change(connection: Connection, code: InstitutionCode) -> int | None:
+    """Return the number of the administrator change under way at the institution, or None."""
+    row = _OPEN_CHANGE.one(connection, code=str(code))
     return None if row is None else row[0]
+
+
+def naming(connection: Connection, cn: str) -> list[int]:
+    """Return the numbers of all applications that name the CN or were given it, oldest first."""
+    return [row[0] for row in _NAMING.all(connection, cn=cn)]
 
 
 def asked_for(connection: Connection, code: InstitutionCode) -> int:
@@ -197,6 +256,7 @@ def move(connection: Connection, before: Filed, after: Filed, now: int, actor: s
         f"application:{after.number}",
         sha256=after.content_sha256,
         at=rfc3339(now),
+        why=why,
     )
 
 

@@ -10,6 +10,7 @@ from ca_server.store import audit, tables
 from ca_server.store.database import Connection
 from ca_server.store.statement import Statement
 from protocol.names import CommonName
+from protocol.vocabulary import RevocationReason
 
 _c = tables.certificate.c
 _SIGNED = (CertificateStatus.ISSUED, CertificateStatus.SUSPENDED)
@@ -81,6 +82,25 @@ _END = Statement(
         reason=bindparam("code"),
         crl_entry=bindparam("entry"),
     )
+)
+_SUSPEND = Statement(
+    update(tables.certificate)
+    .where(_c.serial == bindparam("number"), _c.status == CertificateStatus.ISSUED)
+    .values(
+        status=CertificateStatus.SUSPENDED,
+        revoked_at=bindparam("now"),
+        reason=int(RevocationReason.certificateHold),
+        crl_entry=bindparam("entry"),
+    )
+)
+_RESTORE = Statement(
+    update(tables.certificate)
+    .where(_c.cn == bindparam("seat"), _c.status == CertificateStatus.SUSPENDED)
+    .values(status=CertificateStatus.ISSUED, revoked_at=None, reason=None, crl_entry=None)
+)
+_OF_ACCOUNT = Statement(select(_c.serial).where(_c.account_id == bindparam("account"), _c.der.is_not(None)).limit(1))
+_PLANNED_OF_SEAT = Statement(
+    select(_c.serial).where(_c.cn == bindparam("seat"), _c.status == CertificateStatus.PLANNED).limit(1)
 )
 _UNENDED_OF_SEAT = Statement(
     _CERTIFICATES.where(
@@ -224,6 +244,26 @@ def take_over(connection: Connection, orphan: Planned, holder: str, until: int) 
 def plan_stands(connection: Connection, account_id: str) -> bool:
     """Tell whether a plan of the account is open, which a takeover must wait for."""
     return _PLANNED_OF_ACCOUNT.one(connection, account=account_id) is not None
+
+
+def plan_stands_for(connection: Connection, cn: str) -> bool:
+    """Tell whether a plan of the seat is open, which a suspension must wait for."""
+    return _PLANNED_OF_SEAT.one(connection, seat=cn) is not None
+
+
+def of_account(connection: Connection, account_id: str) -> bool:
+    """Tell whether a certificate was stored for the account."""
+    return _OF_ACCOUNT.one(connection, account=account_id) is not None
+
+
+def suspend(connection: Connection, serial: str, entry: bytes, now: int) -> None:
+    """Put an issued certificate on hold with its CRL entry. Raises Conflict when it is not issued any more."""
+    _SUSPEND.must(connection, number=serial, entry=entry, now=now)
+
+
+def restore(connection: Connection, cn: str) -> int:
+    """Make the suspended certificates of the seat good again, off the CRL, and return how many there were."""
+    return _RESTORE.run(connection, seat=cn)
 
 
 def claim_succession(connection: Connection, predecessor: str, successor: str) -> bool:

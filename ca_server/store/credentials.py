@@ -76,10 +76,28 @@ _COUNT_FAILURE = Statement(
     .where(_c.id == bindparam("credential"), _c.failures == bindparam("before"))
     .values(failures=_c.failures + 1, status=bindparam("after"))
 )
-_ERASE_EXPIRED = Statement(
-    update(tables.credential)
+_EXPIRED = Statement(
+    select(*_COLUMNS)
     .where(_c.expires_at <= bindparam("now"), _c.kid_sealed.is_not(None), _c.claimed_by.is_(None))
+    .order_by(_c.expires_at)
+    .limit(bindparam("most"))
+)
+_EXPIRE = Statement(
+    update(tables.credential)
+    .where(_c.id == bindparam("credential"), _c.status.in_(_LIVE), _c.claimed_by.is_(None))
     .values(status=CredentialStatus.EXPIRED, **_ERASED)
+)
+_UNLOCK = Statement(
+    update(tables.credential)
+    .where(_c.id == bindparam("credential"), _c.status == CredentialStatus.LOCKED)
+    .values(status=CredentialStatus.OPEN, failures=0)
+)
+_OF_SEAT = Statement(select(*_COLUMNS, _c.created_at).where(_c.cn == bindparam("seat")).order_by(_c.created_at, _c.id))
+_LIVE_OF_INSTITUTION = Statement(
+    select(*_COLUMNS)
+    .join_from(tables.credential, tables.seat, _c.cn == tables.seat.c.cn)
+    .where(tables.seat.c.institution == bindparam("code"), _c.status.in_(_LIVE))
+    .order_by(_c.cn)
 )
 
 
@@ -109,7 +127,9 @@ class Found:
     institution_name: str
 
 
-def add(connection: Connection, credential: Credential, secrets: tuple[str, str], sealer: Sealer, now: int) -> None:
+def add(
+    connection: Connection, credential: Credential, secrets: tuple[str, str], sealer: Sealer, now: int, actor: str
+) -> None:
     """Put an open credential on record with its (kid, password), sealed."""
     kid, password = secrets
     associated = credential.id.encode()
@@ -132,7 +152,7 @@ def add(connection: Connection, credential: Credential, secrets: tuple[str, str]
     audit.record(
         connection,
         now,
-        "schedule",
+        actor,
         "credential made",
         str(credential.cn),
         credential=credential.id,
@@ -183,9 +203,18 @@ def use(connection: Connection, credential_id: str, now: int) -> None:
     _USE.run(connection, credential=credential_id, now=now)
 
 
-def replace_live(connection: Connection, cn: str, now: int) -> int:
+def replace_live(connection: Connection, cn: str, now: int, actor: str) -> int:
     """End every live credential of the seat as replaced, erase their halves, and return how many there were."""
-    return _REPLACE.run(connection, seat=cn, now=now)
+    replaced = _REPLACE.run(connection, seat=cn, now=now)
+    if replaced:
+        audit.record(connection, now, actor, "credential replaced", cn, credentials=replaced)
+    return replaced
+
+
+def unlock(connection: Connection, credential: Credential, now: int, actor: str) -> None:
+    """Open a locked credential again with all its tries. Raises Conflict when it is not locked any more."""
+    _UNLOCK.must(connection, credential=credential.id)
+    audit.record(connection, now, actor, "credential unlocked", str(credential.cn), credential=credential.id)
 
 
 def count_failure(connection: Connection, credential: Credential, limit: int, now: int) -> int:
@@ -205,9 +234,25 @@ def count_failure(connection: Connection, credential: Credential, limit: int, no
     return failures
 
 
-def erase_expired(connection: Connection, now: int) -> int:
-    """Write down the expiry of credentials whose time is over, erase their halves, and return how many."""
-    return _ERASE_EXPIRED.run(connection, now=now)
+def expired(connection: Connection, now: int, most: int) -> list[Credential]:
+    """Return credentials whose time is over and whose end was not written down yet, at most `most`."""
+    return [_credential(row) for row in _EXPIRED.all(connection, now=now, most=most)]
+
+
+def expire(connection: Connection, credential: Credential, now: int) -> None:
+    """Write down the expiry of a credential and erase its halves. Raises Conflict when it was claimed meanwhile."""
+    _EXPIRE.must(connection, credential=credential.id, now=now)
+    audit.record(connection, now, "schedule", "credential expired", str(credential.cn), credential=credential.id)
+
+
+def of_seat(connection: Connection, cn: str) -> list[tuple[Credential, int]]:
+    """Return every credential that the seat ever had with the moment it was made, oldest first."""
+    return [(_credential(row), row[-1]) for row in _OF_SEAT.all(connection, seat=cn)]
+
+
+def live_of_institution(connection: Connection, code: str) -> list[Credential]:
+    """Return the open and locked credentials of all seats of an institution."""
+    return [_credential(row) for row in _LIVE_OF_INSTITUTION.all(connection, code=code)]
 
 
 def _credential(row: tuple[Any, ...]) -> Credential:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
-from ca_server.domain.applications import Administrator
+from ca_server.domain.administrators import Administrator
 from ca_server.store import audit, tables
 from ca_server.store.database import Connection
 from ca_server.store.statement import Statement
@@ -34,6 +34,16 @@ _TAKE_NUMBERS = Statement(
         _c.last_number + bindparam("count") <= MAX_NUMBER,
     )
     .values(last_number=_c.last_number + bindparam("count"))
+)
+_CHANGE_ADMINISTRATOR = Statement(
+    update(tables.institution)
+    .where(_c.code == bindparam("institution"), _c.email == bindparam("former"))
+    .values(
+        family_name=bindparam("family"),
+        given_name=bindparam("given"),
+        furigana=bindparam("reading"),
+        email=bindparam("address"),
+    )
 )
 
 
@@ -82,6 +92,22 @@ def take_numbers(connection: Connection, institution: Institution, count: int) -
     before = institution.last_number
     _TAKE_NUMBERS.must(connection, institution=str(institution.code), before=before, count=count)
     return range(before + 1, before + count + 1)
+
+
+def change_administrator(
+    connection: Connection, institution: Institution, successor: Administrator, now: int, actor: str, number: int
+) -> None:
+    """Register another administrator, on application `number`. Raises Conflict when that was done meanwhile."""
+    _CHANGE_ADMINISTRATOR.must(
+        connection,
+        institution=str(institution.code),
+        former=institution.administrator.email,
+        family=successor.family_name,
+        given=successor.given_name,
+        reading=successor.furigana,
+        address=successor.email,
+    )
+    audit.record(connection, now, actor, "administrator changed", str(institution.code), application=number)
 
 
 def _institution(row: tuple[Any, ...]) -> Institution:

@@ -25,6 +25,8 @@ _COLUMNS = (
     _c.credential_id,
     _c.serial,
     _c.revocation_id,
+    _c.call_id,
+    _c.attempt,
     _c.attempts,
     _c.created_at,
 )
@@ -46,7 +48,14 @@ _END = Statement(
     .values(status=bindparam("after"), ended_at=bindparam("now"), failure=bindparam("why"))
 )
 _DEFER = Statement(
-    update(tables.outbox).where(_c.id == bindparam("mail"), _c.status == "pending").values(failure=bindparam("why"))
+    update(tables.outbox)
+    .where(_c.id == bindparam("mail"), _c.status == "pending", _c.attempts == bindparam("tries"))
+    .values(failure=bindparam("why"), next_try=bindparam("again"))
+)
+_HOLD = Statement(
+    update(tables.outbox)
+    .where(_c.id == bindparam("mail"), _c.status == "pending", _c.attempts == bindparam("tries"))
+    .values(failure=bindparam("why"), next_try=bindparam("now"), attempts=_c.attempts - 1)
 )
 _COUNTS = Statement(select(_c.status, func.count()).group_by(_c.status))
 
@@ -74,6 +83,8 @@ class Mail:
     credential_id: str | None = None
     serial: str | None = None
     revocation_id: str | None = None
+    call_id: str | None = None
+    attempt: str | None = None
     attempts: int = 0
     created_at: int = 0
 
@@ -105,9 +116,14 @@ def end(connection: Connection, mail: Mail, status: MailStatus, now: int, why: s
     _END.must(connection, mail=mail.id, after=status, now=now, why=why)
 
 
-def defer(connection: Connection, mail: Mail, why: str) -> None:
-    """Record why a try did not succeed; the next one is set."""
-    _DEFER.run(connection, mail=mail.id, why=why)
+def defer(connection: Connection, mail: Mail, why: str, again: int) -> None:
+    """Record why the try that was intended did not succeed, and when the next one is due, unless another began it."""
+    _DEFER.run(connection, mail=mail.id, tries=mail.attempts + 1, why=why, again=again)
+
+
+def hold(connection: Connection, mail: Mail, why: str, now: int) -> None:
+    """Record that the mail server prevented the try that was intended: it does not count, and the mail is due again."""
+    _HOLD.run(connection, mail=mail.id, tries=mail.attempts + 1, why=why, now=now)
 
 
 def counts(connection: Connection) -> dict[str, int]:

@@ -15,30 +15,6 @@ _COLUMNS = (_r.id, _r.cn, _r.serials, _r.reason, _r.application, _r.decided_at, 
 _INSERT = Statement(insert(tables.revocation))
 _BY_ID = Statement(select(*_COLUMNS).where(_r.id == bindparam("revocation")))
 _UNPUBLISHED = Statement(select(*_COLUMNS).where(_r.published_at.is_(None)).order_by(_r.decided_at, _r.id))
-_FILED_SINCE = (
-    select(tables.application.c.number)
-    .join_from(
-        tables.application_item,
-        tables.application,
-        tables.application_item.c.application == tables.application.c.number,
-    )
-    .where(
-        tables.application_item.c.cn == _r.cn,
-        tables.application.c.filed_at >= _r.decided_at,
-        tables.application.c.status.not_in(("returned", "withdrawn")),
-    )
-    .correlate(tables.revocation)
-)
-_OWED = Statement(
-    select(_r.id)
-    .where(
-        _r.cn == bindparam("name"),
-        _r.application.is_(None),
-        _r.decided_by.like("officer:%"),
-        ~_FILED_SINCE.exists(),
-    )
-    .limit(1)
-)
 _PUBLISHED = Statement(
     update(tables.revocation)
     .where(_r.id == bindparam("revocation"), _r.published_at.is_(None))
@@ -104,11 +80,6 @@ def get(connection: Connection, revocation_id: str) -> Revocation | None:
     """Return the decision, or None."""
     row = _BY_ID.one(connection, revocation=revocation_id)
     return None if row is None else Revocation(*row)
-
-
-def form_owed(connection: Connection, cn: str) -> bool:
-    """Tell whether an officer revoked the CN on a call and no form for it was filed since."""
-    return _OWED.one(connection, name=cn) is not None
 
 
 def unpublished(connection: Connection) -> list[Revocation]:

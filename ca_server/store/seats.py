@@ -24,6 +24,7 @@ _ACTIVATE = Statement(
     .where(_c.cn == bindparam("name"), _c.status == SeatStatus.APPROVED)
     .values(status=SeatStatus.ACTIVE)
 )
+_LABEL = Statement(update(tables.seat).where(_c.cn == bindparam("name")).values(label=bindparam("words")))
 
 
 def add(connection: Connection, cn: CommonName, application: int, now: int, actor: str) -> None:
@@ -73,6 +74,12 @@ def move(connection: Connection, before: Seat, after: Seat, now: int, actor: str
         remembered=after.status_before_suspension,
     )
     audit.record(connection, now, actor, f"seat {after.status}", str(after.cn))
+
+
+def label(connection: Connection, cn: CommonName, words: str | None, now: int, actor: str) -> None:
+    """Write the institution's own name of the PC that the CN is on, or take it away. Raises Conflict without seat."""
+    _LABEL.must(connection, name=str(cn), words=words)
+    audit.record(connection, now, actor, "PC labelled", str(cn), label=words)
 
 
 def activate(connection: Connection, cn: str) -> None:

@@ -92,6 +92,41 @@ application_item = Table(
 )
 Index("application_item_by_cn", application_item.c.cn)
 
+administrator_change = Table(
+    "administrator_change",
+    metadata,
+    Column("application", Integer, ForeignKey("application.number"), primary_key=True),
+    Column("reason", String(16), nullable=False),
+    Column("furigana", Text, nullable=False),
+    Column("family_name", Text, nullable=False),
+    Column("given_name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("desired_on", String(10)),
+    Column("half", String(8), nullable=False),
+    Column("failure", Text),
+    Column("called_by", String(26), ForeignKey("officer.id")),
+    Column("called_number", Text),
+    Column("called_person", Text),
+    Column("called_at", Integer),
+    Column("changed_at", Integer),
+    Column("former_name", Text),
+)
+
+application_file = Table(
+    "application_file",
+    metadata,
+    Column("application", Integer, ForeignKey("application.number"), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("sealed", LargeBinary),
+    Column("keep_until", Integer, nullable=False),
+)
+Index(
+    "application_file_by_end",
+    application_file.c.keep_until,
+    sqlite_where=text("sealed IS NOT NULL"),
+    postgresql_where=text("sealed IS NOT NULL"),
+)
+
 seat = Table(
     "seat",
     metadata,
@@ -102,6 +137,7 @@ seat = Table(
     Column("status_before_suspension", String(10)),
     Column("application", Integer, ForeignKey("application.number"), nullable=False),
     Column("approved_at", Integer, nullable=False),
+    Column("label", Text),
 )
 Index("seat_by_number", seat.c.institution, seat.c.number, unique=True)
 
@@ -259,6 +295,25 @@ Index(
     postgresql_where=text("published_at IS NULL"),
 )
 
+call = Table(
+    "call",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("cn", String(11), ForeignKey("seat.cn"), nullable=False),
+    Column("act", String(9), nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("officer", String(26), ForeignKey("officer.id"), nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("application", Integer, ForeignKey("application.number")),
+    Column("held_until", Integer),
+    Column("released_at", Integer),
+    Column("reminded_at", Integer, nullable=False),
+)
+Index("call_by_cn", call.c.cn)
+Index("call_by_time", call.c.at)
+Index("call_by_release", call.c.released_at)
+
 crl = Table(
     "crl",
     metadata,
@@ -284,6 +339,8 @@ outbox = Table(
     Column("credential_id", String(26)),
     Column("serial", String(40)),
     Column("revocation_id", String(26)),
+    Column("call_id", String(26)),
+    Column("attempt", String(20)),
     Column("status", String(8), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("created_at", Integer, nullable=False),
@@ -298,6 +355,7 @@ Index(
     postgresql_where=text("status = 'pending'"),
 )
 Index("outbox_by_credential", outbox.c.credential_id)
+Index("outbox_by_cn", outbox.c.cn)
 
 audit = Table(
     "audit",

@@ -1,16 +1,17 @@
 """Applications: two registered officers behind every approval, of exactly what was filed."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ca_server import store
-from ca_server.domain.applications import Half, Item, Status, status_of_items
+from ca_server.domain.administrators import Half
+from ca_server.domain.applications import Status, status_of_halves
 from ca_server.domain.officers import Role
 from ca_server.errors import Refusal
 from ca_server.language import sentence
 from ca_server.operations.books.book import Book, book
 from ca_server.store import applications as records
-from ca_server.store.ledger import ApplicationRow, ItemRow, Ledger, OfficerRow
+from ca_server.store.ledger import ApplicationRow, Ledger, OfficerRow
 
 _DECIDED = (Status.APPROVED, Status.WAITING, Status.DONE)
 
@@ -22,22 +23,36 @@ def applications(connection: store.Connection, ledger: Ledger, *, four_eyes: boo
     - an approved one was examined and approved, by two people when two are configured, and the filer did not approve
     - it says what was filed, to the byte: an approval is bound to that
     - it stands where its halves say
+    - an administrator change that was carried out has its moment, and a call-back is a registration officer's
     """
     return book("applications", len(ledger.applications), _applications(connection, ledger, four_eyes))
 
 
 def _applications(connection: store.Connection, ledger: Ledger, four_eyes: bool) -> Iterator[str]:
     officers = {officer.id: officer for officer in ledger.officers}
-    items = defaultdict(list)
+    halves: dict[int, list[str]] = defaultdict(list)
     for item in ledger.items:
-        items[item.application].append(item)
+        halves[item.application] += [half for half in (item.revocation, item.issuance) if half is not None]
+    for change in ledger.changes:
+        halves[change.application].append(change.half)
     for row in ledger.applications:
         name = f"Application {row.number}"
         yield from _acts(row, name, officers)
         yield from _eyes(row, name, four_eyes)
         yield from _content(connection, row, name)
-        if row.status in _DECIDED and row.status != _status_of(items[row.number]):
-            yield f"{name} is {row.status}, but its halves say {_status_of(items[row.number])}."
+        if row.status in _DECIDED and row.status != _status_of(halves[row.number]):
+            yield f"{name} is {row.status}, but its halves say {_status_of(halves[row.number])}."
+    yield from _calls_back(ledger, officers)
+
+
+def _calls_back(ledger: Ledger, officers: dict[str, OfficerRow]) -> Iterator[str]:
+    for change in ledger.changes:
+        name = f"The change of application {change.application}"
+        if (change.half == Half.DONE) != (change.changed_at is not None):
+            yield f"{name} is {change.half}, and its moment is {change.changed_at}."
+        caller = None if change.called_by is None else officers.get(change.called_by)
+        if change.called_by is not None and (caller is None or caller.role != Role.REGISTRATION):
+            yield f"{name} names a call-back by {change.called_by}, who is no registration officer."
 
 
 def _acts(row: ApplicationRow, name: str, officers: dict[str, OfficerRow]) -> Iterator[str]:
@@ -84,22 +99,14 @@ def _content(connection: store.Connection, row: ApplicationRow, name: str) -> It
         yield f"{name} no longer says what was filed."
 
 
-def _status_of(rows: list[ItemRow]) -> Status | None:
+def _status_of(halves: list[str]) -> Status | None:
     try:
-        return status_of_items(
-            tuple(
-                Item(
-                    revocation=None if row.revocation is None else Half(row.revocation),
-                    issuance=None if row.issuance is None else Half(row.issuance),
-                )
-                for row in rows
-            )
-        )
+        return status_of_halves({Half(half) for half in halves})
     except ValueError:
         return None
 
 
-def failed_halves(ledger: Ledger) -> list[str]:
+def failed_halves(ledger: Ledger) -> Sequence[str]:
     """Return a sentence for each half that could not be carried out: it is tried again, and a person should look."""
     return [
         sentence(
@@ -110,4 +117,12 @@ def failed_halves(ledger: Ledger) -> list[str]:
         )
         for row in ledger.items
         if Half.FAILED in (row.revocation, row.issuance)
+    ] + [
+        sentence(
+            "The change of application {number} could not be carried out yet: {failure}",
+            number=row.application,
+            failure=row.failure,
+        )
+        for row in ledger.changes
+        if row.half == Half.FAILED
     ]

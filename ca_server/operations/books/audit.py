@@ -60,7 +60,7 @@ def _keys(row: AuditRow) -> list[str]:
         return [f"{row.subject} {detail['number']} {detail['sha256']}"]
     if row.action.startswith("mail "):
         return [str(detail["mail"])]
-    return [row.subject, f"{row.subject} by {row.actor}"]
+    return [row.subject, f"{row.subject} by {row.actor.partition('@')[0]}"]
 
 
 def _wanted(ledger: Ledger) -> Iterator[_Entry]:

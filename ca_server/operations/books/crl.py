@@ -118,13 +118,20 @@ def _shown(ledger: Ledger, found: x509.CertificateRevocationList, this_update: i
             continue
         if not _is_fresh(row, this_update, now):
             yield f"The certificate {row.serial} of {row.cn} is {row.status}, but the CRL does not show it."
+    released = {call.cn for call in ledger.calls if _is_recent(call.released_at, this_update, now)}
+    known |= {row.serial for row in ledger.certificates if row.cn in released}
     for serial in sorted(shown - known):
         yield f"The CRL shows {serial}, which the records do not revoke."
 
 
 def _is_fresh(row: CertificateRow, this_update: int, now: int) -> bool:
     """Tell whether the CRL need not show it yet: it was made before the revocation, less than a minute ago."""
-    return row.revoked_at is not None and row.revoked_at >= this_update and now - row.revoked_at <= PUBLISHED_WITHIN
+    return _is_recent(row.revoked_at, this_update, now)
+
+
+def _is_recent(at: int | None, this_update: int, now: int) -> bool:
+    """Tell whether a thing happened since the CRL was made, less than a minute ago."""
+    return at is not None and at >= this_update and now - at <= PUBLISHED_WITHIN
 
 
 def _next_update(found: x509.CertificateRevocationList) -> int:

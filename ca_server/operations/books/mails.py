@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ca_server.clock import DAY
 from ca_server.domain.applications import Status
 from ca_server.domain.certificates import CertificateStatus
-from ca_server.domain.credentials import CredentialKind
+from ca_server.domain.credentials import CredentialKind, CredentialStatus
 from ca_server.language import sentence
 from ca_server.operations.books.book import Book, book
 from ca_server.operations.books.credentials import LIVE
@@ -20,7 +20,9 @@ def mails(ledger: Ledger) -> Book:
     """Balance decisions with mails.
 
     - a credential has its URL mail and its password mail; a certificate its *fetched*, a published revocation its
-      *revoked* (one that only gave a plan up has none), a returned application its *returned*, once each
+      *revoked* (one that only gave a plan up has none), a returned or withdrawn application its mail, a first pair that
+      ran out its *expired-unused*, once each; an administrator change that was carried out one or two *changed*
+    - a call has its *suspended*, or asks for its form, and a suspension that was released its *released*
     - a mail names a thing that there is
     - none is dead, unless its credential ended since; none is void whose credential lives
     """
@@ -37,13 +39,16 @@ def _mails(ledger: Ledger) -> Iterator[str]:
     for name, kind, key in _told(ledger):
         if rows[kind, key] != 1:
             yield f"{name} has {rows[kind, key] or 'no'} {kind} mail{'s' if rows[kind, key] else ''}."
+    yield from _of_calls(ledger, rows)
     yield from _each(ledger)
 
 
 def _about(mail: MailRow) -> str | None:
     """Return the id of what a mail is about; an application's only when it names nothing closer."""
-    closest = mail.credential_id or mail.serial or mail.revocation_id
-    return closest if closest or mail.application is None else str(mail.application)
+    closest = mail.credential_id or mail.serial or mail.revocation_id or mail.call_id
+    if closest is None and mail.cn is None and mail.application is not None:
+        closest = str(mail.application)
+    return closest or mail.cn or mail.institution
 
 
 def _told(ledger: Ledger) -> Iterator[tuple[str, str, str]]:
@@ -56,8 +61,23 @@ def _told(ledger: Ledger) -> Iterator[tuple[str, str, str]]:
         if revocation.published_at is not None and aborted.isdisjoint(revocation.serials.split()):
             yield f"The published revocation {revocation.id} of {revocation.cn}", "revoked", revocation.id
     for application in ledger.applications:
-        if application.status == Status.RETURNED:
-            yield f"The returned application {application.number}", "returned", str(application.number)
+        if application.status in (Status.RETURNED, Status.WITHDRAWN):
+            name = f"The {application.status} application {application.number}"
+            yield name, application.status, str(application.number)
+    for credential in ledger.credentials:
+        if credential.status == CredentialStatus.EXPIRED and credential.kind == CredentialKind.ENROL:
+            yield f"The expired credential {credential.id} of {credential.cn}", "expired-unused", credential.id
+
+
+def _of_calls(ledger: Ledger, rows: Counter[tuple[str, str | None]]) -> Iterator[str]:
+    for call in ledger.calls:
+        first = "suspended" if call.act == "suspended" else "form-owed"
+        released = call.act == "suspended" and call.released_at is not None
+        if not rows[first, call.id] or (released and not rows["released", call.id]):
+            yield f"The call {call.id} about {call.cn} lacks its mail."
+    for change in ledger.changes:
+        if change.changed_at is not None and rows["changed", str(change.application)] not in (1, 2):
+            yield f"The administrator change of application {change.application} was not told."
 
 
 def was_issued(row: CertificateRow) -> bool:
@@ -73,6 +93,8 @@ def was_issued(row: CertificateRow) -> bool:
 def _each(ledger: Ledger) -> Iterator[str]:
     known = {row.id for row in ledger.credentials} | {row.serial for row in ledger.certificates}
     known |= {row.id for row in ledger.revocations} | {str(row.number) for row in ledger.applications}
+    known |= {row.id for row in ledger.calls} | {row.cn for row in ledger.seats}
+    known |= {row.code for row in ledger.institutions}
     live = {row.id for row in ledger.credentials if row.status in LIVE}
     ended = {row.id for row in ledger.credentials} - live
     for mail in ledger.mails:

@@ -3,7 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from ca_server.domain.applications import Half
+from ca_server.domain.administrators import Half
+from ca_server.domain.certificates import CertificateStatus
 from ca_server.domain.seats import SeatStatus
 from ca_server.operations.books.book import Book, book
 from ca_server.operations.books.credentials import LIVE
@@ -19,6 +20,7 @@ def seats(ledger: Ledger, now: int) -> Book:
     - the application that it names has it as a half that is done, and the other way round
     - an active one has had a certificate; a revoked one has no certificate, credential or account left, and a decision
     - one live credential at most
+    - a suspended one has its call, which was not released, and no certificate that is good
     """
     return book("seats", len(ledger.seats), _seats(ledger, now))
 
@@ -40,7 +42,22 @@ def _seats(ledger: Ledger, now: int) -> Iterator[str]:
         yield from left.findings(seat)
         if seat.status == SeatStatus.REVOKED and seat.cn not in decided:
             yield f"The seat {seat.cn} is revoked, but nobody decided so."
+    yield from _suspended(ledger, now)
     yield from _halves(ledger.items, {seat.cn: seat for seat in ledger.seats})
+
+
+def _suspended(ledger: Ledger, now: int) -> Iterator[str]:
+    held = {call.cn for call in ledger.calls if call.act == "suspended" and call.released_at is None}
+    suspended = {seat.cn for seat in ledger.seats if seat.status == SeatStatus.SUSPENDED}
+    for cn in sorted(suspended - held):
+        yield f"The seat {cn} is suspended, but no call says so."
+    revoked = {seat.cn for seat in ledger.seats if seat.status == SeatStatus.REVOKED}
+    for cn in sorted(held - suspended - revoked):
+        yield f"The seat {cn} is not suspended, but a call says so."
+    for row in ledger.certificates:
+        good = row.status == CertificateStatus.ISSUED and row.not_after > now
+        if (row.cn in suspended and good) or (row.cn not in suspended and row.status == CertificateStatus.SUSPENDED):
+            yield f"The certificate {row.serial} of {row.cn} is {row.status}, unlike its seat."
 
 
 class _Left:

@@ -5,22 +5,13 @@ import datetime
 
 import pytest
 
-from ca_server.domain import applications as forms
-from ca_server.domain.applications import Administrator, Application, Filed, Half, Item, Kind, Reason, Status
+from ca_server.domain.administrators import Half
+from ca_server.domain.applications import OPEN, Filed, Item, Kind, Status, status_of_halves
+from ca_server.domain.reasons import Reason
 from ca_server.errors import Invalid, NotAllowed, NotEntitled
 from protocol.names import CommonName
 from protocol.vocabulary import RevocationReason
-
-TODAY = datetime.date(2026, 11, 24)
-YAMADA = Administrator("山田", "太郎", "やまだ たろう", "yamada@midori.example")
-
-
-def an_issuance(count: int = 2) -> Application:
-    return forms.issuance("F123456", "みどり銀行", YAMADA, count, language="ja", today=TODAY)
-
-
-def a_revocation(*cns: str, reason: str = "lost") -> Application:
-    return forms.revocation("F123456", cns, reason, ("みどり銀行", YAMADA, "ja"), TODAY)
+from tests.ca_server.paper import TODAY, YAMADA, a_revocation, an_issuance
 
 
 def filed(status: Status, *, examined_by: str | None = None) -> Filed:
@@ -42,20 +33,24 @@ def test_an_issuance_is_for_1_to_100_certificates(count: int) -> None:
 
 
 def test_every_wrong_field_is_named_at_once() -> None:
-    nobody = Administrator(" ", "", "やまだ\u0007", "")
     with pytest.raises(Invalid) as refusal:
-        forms.issuance("123456", "", nobody, 0, language="fr", today=TODAY)
+        an_issuance(0, institution="123456", institution_name="", family_name=" ", furigana="やまだ\u0007", email="")
     assert set(refusal.value.fields) == {
-        "institution", "institution_name", "family_name", "given_name", "furigana", "email", "count", "language",
+        "institution", "institution_name", "family_name", "furigana", "email", "count",
     }  # fmt: skip
 
 
-def test_a_revocation_names_1_to_10_certificates_of_the_institution_each_once() -> None:
+def test_a_revocation_names_certificates_of_the_institution_each_once() -> None:
     assert len(a_revocation("F123456-001", "F123456-010").items) == 2
-    for wrong in ((), ("F123456-001",) * 2, tuple(f"F123456-{n:03d}" for n in range(1, 12)), ("F654321-001",), ("x",)):
+    for wrong, place in (
+        ((), "cn"),
+        (("F123456-001",) * 2, "cn (2)"),
+        (("F123456-001", "F654321-001"), "cn (2)"),
+        (("x",), "cn"),
+    ):
         with pytest.raises(Invalid) as refusal:
             a_revocation(*wrong)
-        assert set(refusal.value.fields) == {"cn"}
+        assert place in refusal.value.fields
 
 
 def test_a_reason_is_one_of_the_forms() -> None:
@@ -150,7 +145,7 @@ def test_an_application_is_returned_until_it_is_approved() -> None:
     [
         ([(Half.DONE, None), (Half.DONE, Half.DONE)], Status.DONE),
         ([(Half.DONE, Half.WAITING)], Status.WAITING),
-        ([(Half.DUE, Half.WAITING)], Status.APPROVED),
+        ([(Half.FAILED, Half.WAITING)], Status.APPROVED),
         ([(Half.DONE, Half.FAILED)], Status.APPROVED),
     ],
 )
@@ -158,4 +153,23 @@ def test_an_approved_application_stands_where_its_halves_stand(
     halves: list[tuple[Half, Half | None]], status: Status
 ) -> None:
     items = tuple(Item(revocation=revocation, issuance=issuance) for revocation, issuance in halves)
-    assert forms.status_of_items(items) is status
+    assert status_of_halves(dataclasses.replace(an_issuance(), items=items).halves) is status
+
+
+def test_an_application_is_withdrawn_until_it_is_carried_out() -> None:
+    for status in Status:
+        if status in OPEN:
+            assert filed(status).withdrawn().status is Status.WITHDRAWN
+        else:
+            with pytest.raises(NotAllowed):
+                filed(status).withdrawn()
+
+
+def test_a_half_is_due_on_its_date_and_an_urgent_revocation_at_once() -> None:
+    item = Item(reason=Reason.DISPOSED, revocation=Half.WAITING, revocation_on=TODAY, issuance=Half.WAITING)
+    before = TODAY - datetime.timedelta(days=1)
+    assert (item.revocation_is_due(before), item.revocation_is_due(TODAY)) == (False, True)
+    assert item.issuance_is_due(before)
+    assert dataclasses.replace(item, reason=Reason.LOST).revocation_is_due(before)
+    assert dataclasses.replace(item, revocation=Half.FAILED).revocation_is_due(TODAY)
+    assert not dataclasses.replace(item, revocation=Half.DONE).revocation_is_due(TODAY)

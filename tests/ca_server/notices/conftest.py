@@ -6,6 +6,7 @@ from email.message import Message
 import pytest
 
 from ca_server.config import Operator
+from ca_server.domain.attempts import Attempt
 from ca_server.notices.messages import Messages, NoticeKind, Sender
 
 URL = "https://ca.example.jp/e/5Z8XQ2M7RC4KD0TNVB9HJ3WEGS"
@@ -29,6 +30,7 @@ def operator() -> Operator:
         hours="平日 9:00〜17:00",
         sender_domains=("ca.example.jp", "bounce.example.jp"),
         hours_en="9:00 to 17:00 JST, working days",
+        privacy_url="https://ca.example.jp/privacy",
     )
 
 
@@ -61,7 +63,26 @@ def facts() -> dict[str, object]:
         "published_at": NOON + 12,
         "seconds_taken": 12,
         "form": "DCM904",
+        "cns": "F123456-001, F123456-002",
         "return_reason": "CN を確認できません。",
+        "withdrawal_reason": "申請者からのお申し出",
+        "days_left": 7,
+        "expired_at": NOON,
+        "fresh_pair_until": NOON + 180 * 86_400,
+        "suspended_at": NOON,
+        "held_until": NOON + 3 * 86_400,
+        "released_at": NOON,
+        "incident": "盗難",
+        "caller": "鈴木 次郎",
+        "act": "suspended",
+        "acted_at": NOON,
+        "former": "山田 花子",
+        "successor": "鈴木 次郎",
+        "changed_at": NOON,
+        "attempt": Attempt.FOREIGN_CN,
+        "attempted_at": NOON,
+        "listed_at": NOON,
+        "count": 12,
     }
 
 

@@ -155,10 +155,12 @@ async def test_a_maildir_keeps_mails_in_order_and_for_the_owner_alone(tmp_path: 
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "box" / "new").iterdir()} == {0o600}
 
 
-def test_tries_come_ever_more_seldom_but_each_hour_at_least() -> None:
-    waits = [mailer.next_try(attempts, 0) for attempts in range(9)]
-    assert waits[:3] == [MINUTE, 2 * MINUTE, 4 * MINUTE]
-    assert waits[-1] == HOUR
+def test_tries_are_frequent_for_two_minutes_then_ever_more_seldom_but_each_hour_at_least() -> None:
+    waits = [mailer.next_try(attempts, 1_000) - 1_000 for attempts in range(18)]
+    assert waits[:8] == [15] * 8
+    assert waits[8:12] == [30, MINUTE, 2 * MINUTE, 4 * MINUTE]
+    assert waits[15:] == [HOUR] * 3
+    assert mailer.next_try(100_000, 0) == HOUR
 
 
 def test_a_mail_that_is_only_deferred_is_not_given_up_within_two_days() -> None:

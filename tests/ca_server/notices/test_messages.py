@@ -9,7 +9,8 @@ import jinja2
 import pytest
 
 from ca_server.config import Operator
-from ca_server.notices.messages import Messages, NoticeKind, Sender, UnsafeAddress, require_safe_address
+from ca_server.domain.attempts import Attempt
+from ca_server.notices.messages import Messages, NoticeKind, Sender
 
 URL = "https://ca.example.jp/e/5Z8XQ2M7RC4KD0TNVB9HJ3WEGS"
 PASSWORD = "7K2QM-V9D4T-XHB06-ENRWS-3CJGA"
@@ -36,7 +37,26 @@ FACTS: dict[str, object] = {
     "seconds_taken": 2,
     "serials": "2914e32e",
     "form": "DCM902",
+    "cns": "",
     "return_reason": "印影が不鮮明です。",
+    "withdrawal_reason": "申請者からのお申し出",
+    "days_left": 7,
+    "expired_at": MOMENT,
+    "fresh_pair_until": MOMENT,
+    "suspended_at": MOMENT,
+    "held_until": None,
+    "released_at": MOMENT,
+    "incident": "紛失",
+    "caller": "鈴木",
+    "act": "suspended",
+    "acted_at": MOMENT,
+    "former": "山田 太郎",
+    "successor": "鈴木 花子",
+    "changed_at": MOMENT,
+    "attempt": Attempt.OTHER_ADDRESS,
+    "attempted_at": MOMENT,
+    "listed_at": MOMENT,
+    "count": 2,
 }
 HALVES = {
     NoticeKind.ENROLMENT_URL: {"url": URL},
@@ -111,20 +131,3 @@ def test_a_day_is_a_day_of_japan(messages: Messages) -> None:
 def test_the_first_mail_names_the_domains_to_let_through(messages: Messages) -> None:
     text = messages.render(NoticeKind.ENROLMENT_URL, "ja", FACTS | {"url": URL}).text
     assert re.search(r"^・ca\.example\.jp$", text, re.MULTILINE)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "", "a", "@b.jp", "a@b", "a@b.jp,c@d.jp", "a@b.jp\r\nBcc: c@d.jp", "a\0@b.jp", "a\u2028@b.jp", "-oX@b.jp",
-        "a@-b.jp", '"a b"@c.jp', "a b@c.jp", "a@b@c.jp", "a@b.jp;", "<a@b.jp>", "あ@b.jp", "a" * 250 + "@b.jp",
-    ],
-)  # fmt: skip
-def test_an_address_that_could_be_read_as_two_is_refused(address: str) -> None:
-    with pytest.raises(UnsafeAddress):
-        require_safe_address(address)
-
-
-@pytest.mark.parametrize("address", ["yamada@midori.example", "t.yamada+ca@mail.midori.co.jp", "a_b-c@d.jp"])
-def test_an_ordinary_address_is_accepted(address: str) -> None:
-    assert require_safe_address(address) == address

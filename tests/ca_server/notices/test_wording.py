@@ -11,14 +11,34 @@ import jinja2
 import jinja2.meta
 import pytest
 
+from ca_server.domain.attempts import Attempt
+from ca_server.domain.mail_address import UnsafeAddress
 from ca_server.notices import messages as wording
-from ca_server.notices.messages import CN_HEADER, FACTS, KIND_HEADER, Messages, NoticeKind, Sender, UnsafeAddress
+from ca_server.notices.messages import CN_HEADER, FACTS, KIND_HEADER, Messages, NoticeKind, Sender
 from tests.ca_server.notices.conftest import NOON, PASSWORD, URL
 
 LANGUAGES = ("ja", "en")
 URL_KINDS = (NoticeKind.ENROLMENT_URL, NoticeKind.RENEWAL_URL)
 PASSWORD_KINDS = (NoticeKind.ENROLMENT_PASSWORD, NoticeKind.RENEWAL_PASSWORD)
-SEAT_KINDS = (*URL_KINDS, *PASSWORD_KINDS, NoticeKind.FETCHED, NoticeKind.REVOKED)
+SEAT_KINDS = (
+    *URL_KINDS,
+    *PASSWORD_KINDS,
+    NoticeKind.FETCHED,
+    NoticeKind.REVOKED,
+    NoticeKind.RENEWAL_REMINDER,
+    NoticeKind.EXPIRED_UNUSED,
+    NoticeKind.SUSPENDED,
+    NoticeKind.RELEASED,
+    NoticeKind.FORM_OWED,
+    NoticeKind.KEY_CHANGED,
+)
+INSTITUTION_KINDS = (NoticeKind.ATTEMPT, NoticeKind.INVENTORY)
+UNKNOWN = {kind: {"application"} for kind in SEAT_KINDS} | {
+    NoticeKind.FETCHED: {"application", "host_name", "agent", "address"},
+    NoticeKind.SUSPENDED: {"application", "caller", "held_until"},
+    NoticeKind.ATTEMPT: {"cn"},
+    NoticeKind.KEY_CHANGED: {"application", "host_name", "address"},
+}
 EVERY_NOTICE = [(kind, language) for kind in NoticeKind for language in LANGUAGES]
 TEMPLATES = Path(wording.__file__).parent / "templates"
 
@@ -30,7 +50,9 @@ def asked_for(name: str) -> set[str]:
     environment = jinja2.Environment(autoescape=False, extensions=[])
     environment.filters |= dict.fromkeys(("day", "moment", "duration", "form_name"), str)
     tree = environment.parse((TEMPLATES / name).read_text("utf-8"))
-    included = [each for each in jinja2.meta.find_referenced_templates(tree) if each is not None]
+    included: set[str] = set()
+    for each in jinja2.meta.find_referenced_templates(tree):  # None is the one that the attempt chooses
+        included |= {f"{name[:2]}/_attempt-{word}.txt" for word in Attempt} if each is None else {each}
     return jinja2.meta.find_undeclared_variables(tree).union(*map(asked_for, included))
 
 
@@ -76,6 +98,7 @@ def test_every_notice_names_its_addressee_and_whom_to_ask(
         assert said in text
     assert "https://ca.example.jp/repository" in text
     assert "https://ca.example.jp/cps" in text
+    assert "https://ca.example.jp/privacy" in text
 
 
 @pytest.mark.parametrize(("kind", "language"), EVERY_NOTICE)
@@ -83,7 +106,8 @@ def test_a_subject_tells_ten_notices_of_one_kind_apart(
     messages: Messages, facts: Facts, kind: NoticeKind, language: str
 ) -> None:
     subject = messages.render(kind, language, facts).subject
-    assert ("F123456-001" if kind in SEAT_KINDS else "4711") in subject
+    telling = "F123456-001" if kind in SEAT_KINDS else "割符銀行" if kind in INSTITUTION_KINDS else "4711"
+    assert telling in subject
 
 
 @pytest.mark.parametrize(("kind", "language"), EVERY_NOTICE)
@@ -150,12 +174,13 @@ def test_the_password_mail_says_after_how_many_wrong_ones_the_url_is_locked(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("kind", [NoticeKind.RECEIVED, NoticeKind.ENROLMENT_URL])
-def test_the_first_mails_name_the_domains_to_let_in(
+@pytest.mark.parametrize("kind", [NoticeKind.RECEIVED, NoticeKind.ENROLMENT_URL, NoticeKind.CHANGED])
+def test_the_first_mails_name_the_sender_and_the_domains_to_let_in(
     messages: Messages, facts: Facts, kind: NoticeKind, language: str
 ) -> None:
     lines = messages.render(kind, language, facts).text.splitlines()
     assert {line[1:].strip() for line in lines} >= {"ca.example.jp", "bounce.example.jp"}
+    assert any("notice@ca.example.jp" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +250,7 @@ def test_a_revocation_on_a_call_has_no_application_number_and_maybe_no_certifica
 @pytest.mark.parametrize("form", ["DCM902", "DCM903", "DCM904", "DCM905"])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_form_is_called_by_its_name(messages: Messages, facts: Facts, form: str, language: str) -> None:
-    for kind in (NoticeKind.RECEIVED, NoticeKind.RETURNED):
+    for kind in (NoticeKind.RECEIVED, NoticeKind.RETURNED, NoticeKind.WITHDRAWN):
         assert form in messages.render(kind, language, facts | {"form": form}).text
 
 
@@ -235,16 +260,28 @@ def test_a_return_gives_the_reason(messages: Messages, facts: Facts) -> None:
 
 @pytest.mark.parametrize("kind", NoticeKind)
 def test_a_notice_without_one_of_its_facts_is_not_made(messages: Messages, facts: Facts, kind: NoticeKind) -> None:
-    for name in FACTS[kind] - {"application", "host_name", "agent", "address"}:
+    for name in FACTS[kind] - UNKNOWN.get(kind, set()):
         for absent in ({key: value for key, value in facts.items() if key != name}, facts | {name: None}):
             with pytest.raises(jinja2.UndefinedError, match=f"needs {name}"):
                 messages.render(kind, "ja", absent)
 
 
-@pytest.mark.parametrize("kind", [*SEAT_KINDS])
-def test_what_may_be_unknown_is_never_called_none(messages: Messages, facts: Facts, kind: NoticeKind) -> None:
-    unknown = dict.fromkeys(("application", "host_name", "agent", "address"))
-    assert "None" not in messages.render(kind, "en", facts | unknown).text
+@pytest.mark.parametrize(("kind", "language"), EVERY_NOTICE)
+def test_what_may_be_unknown_is_never_called_none(
+    messages: Messages, facts: Facts, kind: NoticeKind, language: str
+) -> None:
+    unknown = dict.fromkeys(UNKNOWN.get(kind, ()))
+    assert "None" not in messages.render(kind, language, facts | unknown).text
+
+
+@pytest.mark.parametrize("kind", SEAT_KINDS)
+@pytest.mark.parametrize(("language", "said"), [("ja", "受付番号: 4711"), ("en", "Application number: 4711")])
+def test_a_mail_about_a_cn_gives_cn_and_application_number(
+    messages: Messages, facts: Facts, kind: NoticeKind, language: str, said: str
+) -> None:
+    lines = messages.render(kind, language, facts).text.splitlines()
+    assert said in lines
+    assert "CN: F123456-001" in lines
 
 
 def test_a_rendered_notice_shows_no_half_in_a_log(messages: Messages, facts: Facts) -> None:
@@ -273,7 +310,7 @@ def test_a_mail_reads_back_as_it_was_written(messages: Messages, facts: Facts, k
     assert read["Date"].datetime.timestamp() == NOON
     assert read["Auto-Submitted"] == "auto-generated"
     assert read[KIND_HEADER] == kind
-    assert read[CN_HEADER] == ("F123456-001" if kind in SEAT_KINDS else None)
+    assert read[CN_HEADER] == ("F123456-001" if kind in (*SEAT_KINDS, NoticeKind.ATTEMPT) else None)
 
 
 @pytest.mark.parametrize("url", [URL, "https://" + "very-long-name." * 60 + "example/e/5Z8XQ2M7RC4KD0TNVB9HJ3WEGS"])

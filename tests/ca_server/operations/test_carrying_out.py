@@ -1,97 +1,142 @@
-"""Carrying an approved application out: the running server's own rules are looked at once more."""
+"""Carrying an approved application out: each half on its own day, by the running server's own rules."""
 
-import datetime
+import dataclasses
+import sqlite3
 from pathlib import Path
 
 import pytest
 
-from ca_server.domain.applications import Administrator, Half, Status, issuance, revocation
-from ca_server.domain.officers import Officer, Role
-from ca_server.errors import Invalid, NotEntitled
-from ca_server.operations import applications
-from ca_server.operations.applications import Receipt, Terms
-from ca_server.operations.revocation import Decision, revoke_seat
-from ca_server.store import SynchronousDatabase, migrations, officers, seats
-from keys.sealing import Sealer
+from ca_server.domain.administrators import Half
+from ca_server.domain.applications import Kind, Status
+from ca_server.domain.seats import SeatStatus
+from ca_server.errors import NotAllowed, NotEntitled
+from ca_server.operations import carrying_out
+from ca_server.operations.carrying_out import Part, Step
+from ca_server.store import seats
 from protocol.names import CommonName
-from protocol.vocabulary import RevocationReason
+from tests.ca_server.paper import ALICE, Desk, a_revocation, an_issuance, no_entry, read, who
 
-NOW = 1_795_435_200
-SEALER = Sealer([b"s" * 32])
-YAMADA = Administrator("山田", "太郎", "やまだ たろう", "yamada@midori.example")
+FIRST = CommonName.parse("F123456-001")
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> SynchronousDatabase:
-    migrations.create(tmp_path / "warifu.db")
-    opened = SynchronousDatabase(tmp_path / "warifu.db")
-    for name in ("alice", "bob"):
-        opened.write(officers.add, Officer(name, name, Role.REGISTRATION, None, None), NOW, "login:test")
-    return opened
+def desk(tmp_path: Path) -> Desk:
+    return Desk.open(tmp_path)
 
 
-def approved(records: SynchronousDatabase, *, by: str, four_eyes: bool) -> int:
-    """File and examine as alice, approve as `by`, by the rules of whoever runs the command line."""
-    form = issuance("F123456", "みどり銀行", YAMADA, 2, language="ja", today=datetime.date(2026, 11, 24))
-    number = records.write(applications.file, form, Receipt("alice", "test", None), NOW).number
-    records.write(applications.examine, number, "alice", NOW)
-    records.write(applications.approve, number, by, NOW, four_eyes=four_eyes)
+def alone(desk: Desk, *, two_officers: bool) -> int:
+    """Approve as the officer who filed, by the rules of a command line of one's own."""
+    desk.terms = dataclasses.replace(desk.terms, two_officers=two_officers)
+    number = desk.file(an_issuance()).number
+    desk.approve(number, by=ALICE, four_eyes=False)
     return number
 
 
-def carry_out(records: SynchronousDatabase, number: int, *, two_officers: bool) -> None:
-    terms = Terms(30, 0, two_officers)
-    records.write(applications.carry_out, number, terms, SEALER, lambda serial, now, code: b"", NOW)
+def status(desk: Desk, cn: CommonName = FIRST) -> SeatStatus:
+    return desk.records.read(seats.get, cn).status
 
 
-def test_what_one_officer_approved_alone_is_not_carried_out_where_two_are_demanded(
-    records: SynchronousDatabase,
-) -> None:
-    number = approved(records, by="alice", four_eyes=False)
+def test_what_one_officer_approved_alone_is_not_carried_out_where_two_are_demanded(desk: Desk) -> None:
+    number = alone(desk, two_officers=True)
     with pytest.raises(NotEntitled):
-        carry_out(records, number, two_officers=True)
-    assert records.read(seats.find, CommonName.parse("F123456-001")) is None
-    assert records.read(applications.show, number).status is Status.APPROVED
+        desk.carry_out()
+    assert desk.records.read(seats.find, FIRST) is None
+    assert desk.show(number).status is Status.APPROVED
 
 
-def test_what_one_officer_approved_alone_is_carried_out_where_one_is_enough(records: SynchronousDatabase) -> None:
-    number = approved(records, by="alice", four_eyes=False)
-    carry_out(records, number, two_officers=False)
-    assert records.read(applications.show, number).status is Status.DONE
+def test_what_one_officer_approved_alone_is_carried_out_where_one_is_enough(desk: Desk) -> None:
+    number = alone(desk, two_officers=False)
+    desk.carry_out()
+    assert desk.show(number).status is Status.DONE
 
 
-def test_what_two_officers_approved_is_carried_out_whole(records: SynchronousDatabase) -> None:
-    number = approved(records, by="bob", four_eyes=True)
-    carry_out(records, number, two_officers=True)
-    items = records.read(applications.show, number).application.items
+def test_what_two_officers_approved_is_carried_out_whole(desk: Desk) -> None:
+    items = desk.done(an_issuance()).application.items
     assert [(str(item.new_cn), item.issuance) for item in items] == [
         ("F123456-001", Half.DONE),
         ("F123456-002", Half.DONE),
     ]
 
 
-def test_what_was_altered_after_its_approval_is_not_carried_out(records: SynchronousDatabase, tmp_path: Path) -> None:
-    import sqlite3
-
-    number = approved(records, by="bob", four_eyes=True)
+def test_what_was_altered_after_its_approval_is_not_carried_out(desk: Desk, tmp_path: Path) -> None:
+    number = desk.file(an_issuance()).number
+    desk.approve(number)
     with sqlite3.connect(tmp_path / "warifu.db") as raw:
         raw.execute("UPDATE application SET email = 'mallory@evil.example'")
     raw.close()
     with pytest.raises(NotEntitled):
-        carry_out(records, number, two_officers=True)
+        desk.carry_out()
 
 
-def test_a_cn_revoked_on_a_call_is_accepted_once_as_the_form_owed_for_it(records: SynchronousDatabase) -> None:
-    carry_out(records, approved(records, by="bob", four_eyes=True), two_officers=True)
-    cn = CommonName.parse("F123456-001")
-    decision = Decision(RevocationReason.keyCompromise, "officer:alice", NOW)
-    records.write(revoke_seat, cn, decision, lambda serial, now, code: b"")
-    registered = ("みどり銀行", YAMADA, "ja")
-    form = revocation("F123456", (str(cn),), "lost", registered, datetime.date(2026, 11, 24))
-    number = records.write(applications.file, form, Receipt("alice", "test", None), NOW).number
-    records.write(applications.examine, number, "alice", NOW)
-    records.write(applications.approve, number, "bob", NOW, four_eyes=True)
-    carry_out(records, number, two_officers=True)
-    assert records.read(applications.show, number).status is Status.DONE
-    with pytest.raises(Invalid):
-        records.write(applications.file, form, Receipt("alice", "test", None), NOW)
+def test_a_revocation_waits_for_its_date_and_is_carried_out_on_it(desk: Desk) -> None:
+    desk.done(an_issuance(1))
+    form = a_revocation(str(FIRST), reason="disposed", revocation_on="2026-12-04")
+    number = desk.done(form).number
+    assert desk.show(number).status is Status.WAITING
+    desk.pass_by(days=10)
+    desk.carry_out()
+    assert status(desk) is SeatStatus.APPROVED
+    desk.pass_by(days=1)  # the fourth of December in Japan
+    desk.carry_out()
+    assert status(desk) is SeatStatus.REVOKED
+    assert desk.show(number).status is Status.DONE
+
+
+def test_an_urgent_revocation_waits_for_no_date_but_the_other_certificate_of_the_form_does(desk: Desk) -> None:
+    desk.done(an_issuance(2))
+    lost = who() | {"cn": "F123456-001", "reason": "lost", "revocation_on": "2026-12-04"}
+    other = {"cn": "F123456-002", "reason": "disposed", "revocation_on": "2026-12-04"}
+    number = desk.done(read(Kind.REVOCATION, lost, other)).number
+    assert status(desk) is SeatStatus.REVOKED
+    assert status(desk, CommonName.parse("F123456-002")) is SeatStatus.APPROVED
+    assert desk.show(number).status is Status.WAITING
+
+
+def test_each_half_of_a_replacement_has_its_own_day_in_either_order(desk: Desk) -> None:
+    desk.done(an_issuance(1))
+    sheet = who() | {
+        "cn": str(FIRST), "reason": "replaced", "revocation_on": "2026-12-10", "issuance_on": "2026-12-04",
+    }  # fmt: skip
+    number = desk.done(read(Kind.REPLACEMENT, sheet)).number
+    desk.pass_by(days=11)
+    desk.carry_out()
+    (item,) = desk.show(number).application.items
+    assert (item.revocation, item.issuance, str(item.new_cn)) == (Half.WAITING, Half.DONE, "F123456-002")
+    assert status(desk) is SeatStatus.APPROVED
+    desk.pass_by(days=6)
+    desk.carry_out()
+    assert status(desk) is SeatStatus.REVOKED
+    assert desk.show(number).status is Status.DONE
+
+
+def test_a_lost_certificate_is_revoked_even_where_no_number_is_left_for_its_successor(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.done(an_issuance(1))
+    number = desk.file(read(Kind.REPLACEMENT, who() | {"cn": str(FIRST), "reason": "stolen"})).number
+    desk.approve(number)
+    with sqlite3.connect(tmp_path / "warifu.db") as raw:
+        raw.execute("UPDATE institution SET last_number = 999")
+    raw.close()
+    with pytest.raises(NotAllowed, match="fewer than 1 numbers left"):
+        desk.carry_out()
+    assert status(desk) is SeatStatus.REVOKED
+    desk.records.write(carrying_out.record_failure, Step(number, Part.ISSUANCE), "no numbers", desk.now)
+    (item,) = desk.show(number).application.items
+    assert (item.revocation, item.issuance, item.failure) == (Half.DONE, Half.FAILED, "no numbers")
+    assert desk.show(number).status is Status.APPROVED
+
+
+def test_a_step_that_was_taken_meanwhile_is_not_taken_again(desk: Desk) -> None:
+    number = desk.done(an_issuance(1)).number
+    desk.records.write(carrying_out.carry_out, Step(number, Part.ISSUANCE), desk.terms, no_entry, desk.now)
+    assert desk.records.read(seats.find, CommonName.parse("F123456-002")) is None
+
+
+def test_urgent_applications_come_first(desk: Desk) -> None:
+    desk.done(an_issuance(2))
+    later = desk.file(a_revocation("F123456-001", reason="disposed")).number
+    urgent = desk.file(a_revocation("F123456-002")).number
+    for number in (later, urgent):
+        desk.approve(number)
+    assert [step.number for step in desk.records.read(carrying_out.steps, desk.terms, desk.now)] == [urgent, later]

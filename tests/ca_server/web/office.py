@@ -22,19 +22,18 @@ from ca_server.app import crl_entry
 from ca_server.authority.signer import Signer
 from ca_server.clock import DAY, HOUR, MINUTE, day_in_tokyo
 from ca_server.config import Config, load
-from ca_server.domain import applications as forms
-from ca_server.domain.applications import Administrator
+from ca_server.domain.applications import Filed, Receipt
 from ca_server.domain.credentials import CredentialKind
-from ca_server.domain.officers import Officer, Role
-from ca_server.domain.seats import Seat
+from ca_server.domain.officers import Acting, Officer, Role
+from ca_server.domain.reasons import Reason
 from ca_server.ids import new_id
-from ca_server.operations import applications, publication, revocation
-from ca_server.operations.applications import Receipt, Terms
+from ca_server.operations import applications, carrying_out, invitation, publication, revocation, suspension
 from ca_server.operations.revocation import Decision
-from ca_server.store import Connection, credentials, officers, seats
+from ca_server.store import credentials, officers
 from protocol.credential import mac_key
 from protocol.names import CommonName
 from protocol.vocabulary import RevocationReason
+from tests.ca_server.paper import an_issuance
 from tests.ca_server.web.caller import Caller
 
 P = ParamSpec("P")
@@ -43,8 +42,6 @@ R = TypeVar("R")
 INSTITUTION = "F123456"
 INSTITUTION_NAME = "みどり銀行"
 SEATS = 3
-TERMS = Terms(credential_days=30, password_delay_seconds=120, two_officers=True)
-_ADMINISTRATOR = Administrator("山田", "太郎", "やまだ たろう", "yamada@midori.example")
 
 
 class TurnedClock:
@@ -110,11 +107,15 @@ def approve_seats(records: store.SynchronousDatabase, config: Config, count: int
     first, second = (Officer(new_id(), name, Role.REGISTRATION, None, None) for name in ("佐藤 花子", "鈴木 一郎"))
     for officer in (first, second):
         records.write(officers.add, officer, now, "test")
-    form = forms.issuance(INSTITUTION, INSTITUTION_NAME, _ADMINISTRATOR, count, language="ja", today=day_in_tokyo(now))
-    filed = records.write(applications.file, form, Receipt(first.id, "mail", None), now)
-    records.write(applications.examine, filed.number, first.id, now)
-    records.write(applications.approve, filed.number, second.id, now, four_eyes=True)
-    records.write(applications.carry_out, filed.number, TERMS, keyring.load_sealer(config), crl_entry, now)
+    form = an_issuance(count, now=now, institution_name=INSTITUTION_NAME, applied_on=str(day_in_tokyo(now)))
+    filing, approving = (Acting(officer.id, "test") for officer in (first, second))
+    filed = records.write(applications.file, form, Receipt(filing, "mail"), now)
+    assert isinstance(filed, Filed)
+    records.write(applications.examine, filed.number, filing, now)
+    records.write(applications.approve, filed.number, approving, now, four_eyes=True)
+    terms = app.carrying_out_terms(config, keyring.load_sealer(config))
+    for step in records.read(carrying_out.steps, terms, now):
+        records.write(carrying_out.carry_out, step, terms, crl_entry, now)
 
 
 class Office:
@@ -177,18 +178,21 @@ class Office:
         """Have the pair of a renewal mailed to an active seat."""
         now = self.clock.now()
         cn = self.cn(number)
-        await self.write(applications.issue_credential, cn, CredentialKind.RENEW, TERMS, self.sealer, now)
+        terms = app.pair_terms(self.config, self.sealer)
+        await self.write(invitation.invite, cn, CredentialKind.RENEW, terms, now, "test")
         return self.invitation(number)
 
     async def replace_credential(self, number: int = 1) -> None:
         """End the seat's live pair as replaced, as the help desk does."""
-        await self.write(credentials.replace_live, str(self.cn(number)), self.clock.now())
+        await self.write(credentials.replace_live, str(self.cn(number)), self.clock.now(), "test")
 
     async def suspend(self, number: int = 1) -> None:
-        await self.write(_move, self.cn(number), Seat.suspended, self.clock.now())
+        officer = self.look(officers.all_officers)[0]
+        request = suspension.Request(Reason.LOST, "the administrator", Acting(officer.id, "test"))
+        await self.write(suspension.suspend, self.cn(number), request, crl_entry, self.clock.now())
 
     async def release(self, number: int = 1) -> None:
-        await self.write(_move, self.cn(number), Seat.released, self.clock.now())
+        await self.write(suspension.release, self.cn(number), "test", self.clock.now())
 
     async def revoke_seat(self, number: int = 1) -> None:
         decision = Decision(RevocationReason.superseded, "officer:test", self.clock.now())
@@ -207,11 +211,6 @@ async def _served(application: web.Application) -> TestClient[web.Request, web.A
     server = TestServer(application)
     await server.start_server(access_log=None)
     return TestClient(server)
-
-
-def _move(connection: Connection, cn: CommonName, move: Any, now: int) -> None:
-    before = seats.get(connection, cn)
-    seats.move(connection, before, move(before), now, "officer:test")
 
 
 def configured(folder: Folder, place: Path, changes: Mapping[str, Mapping[str, object]]) -> Config:

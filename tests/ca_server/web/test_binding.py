@@ -8,7 +8,7 @@ import pytest
 
 from ca_server.domain.credentials import CredentialStatus
 from ca_server.domain.orders import OrderFacts, order_status
-from ca_server.operations import issuance
+from ca_server.operations import invitation, issuance
 from ca_server.store import credentials, orders
 from keys.generate import generate
 from protocol import credential, jws
@@ -143,7 +143,7 @@ async def test_expiry_stops_new_accounts_but_not_the_one_that_is_bound(office: O
     pair, bound = office.invitation(), office.caller()
     (await bound.bind(pair)).must(201)
     office.clock.pass_by(days=31)
-    await office.write(credentials.erase_expired, office.clock.now())
+    await office.write(invitation.expire, office.clock.now())
     assert (await office.caller().bind(pair)).document["reason"] == "expired"
     assert await bound.enrol()
 
@@ -222,7 +222,7 @@ async def ended(office: Office, how: str) -> Invitation:
         office.clock.pass_by(days=30)
     elif how == "erased":
         office.clock.pass_by(days=30)
-        assert await office.write(credentials.erase_expired, office.clock.now()) == 3
+        assert await office.write(invitation.expire, office.clock.now()) == 3
     elif how == "replaced":
         await office.replace_credential()
     elif how == "revoked":

@@ -1,0 +1,260 @@
+"""How applications are filed: as a workbook, or by the options of `application issue` and `application revoke`.
+
+However a form came, its texts are read by the one set of rules in `domain.forms`, and whatever is refused is logged.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from ca_server import keyring, store
+from ca_server.cli.front import Command
+from ca_server.cli.options import acting_as, common, not_a_code, now, officer_option, open_records, settings
+from ca_server.cli.output import PERSON, Stop, answer
+from ca_server.clock import DAY, day_in_tokyo
+from ca_server.config import Config
+from ca_server.domain import forms
+from ca_server.domain.applications import Application, Filed, KeptFile, Kind, Receipt, Status
+from ca_server.domain.officers import Role
+from ca_server.domain.reasons import Reason
+from ca_server.errors import Invalid, NotFound, Refusal
+from ca_server.language import sentence
+from ca_server.operations import applications
+from ca_server.store import SynchronousDatabase, institutions
+from ca_server.store.institutions import Institution
+from protocol.names import BadName, InstitutionCode
+
+_COMMAND_LINE = "command line"
+_ONLINE = "online application"
+
+
+def document(filed: Filed) -> dict[str, object]:
+    """Return the application as scripts read it."""
+    form = filed.application
+    return {
+        "number": filed.number,
+        "kind": form.kind,
+        "status": filed.status,
+        "institution": str(form.institution),
+        "applied_on": form.applied_on.isoformat(),
+        "urgent": form.urgent,
+        "certificates": [
+            {
+                "cn": str(item.cn or item.new_cn) if item.cn or item.new_cn else None,
+                "new_cn": str(item.new_cn) if item.new_cn else None,
+                "reason": item.reason,
+                "revocation": item.revocation,
+                "revocation_on": None if item.revocation_on is None else item.revocation_on.isoformat(),
+                "issuance": item.issuance,
+                "issuance_on": None if item.issuance_on is None else item.issuance_on.isoformat(),
+                "failure": item.failure,
+            }
+            for item in form.items
+        ],
+        "change": None if form.change is None else _change(filed),
+    }
+
+
+def _change(filed: Filed) -> dict[str, object]:
+    change = filed.application.change
+    assert change is not None  # noqa: S101 - asked for by who saw one
+    return {
+        "reason": change.reason,
+        "administrator": change.successor.name,
+        "email": change.successor.email,
+        "desired_on": None if change.desired_on is None else change.desired_on.isoformat(),
+        "state": change.half,
+        "called_back": change.call_back is not None,
+        "failure": change.failure,
+    }
+
+
+@click.command(cls=Command)
+@click.argument("workbook", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--reference", required=True, help="The sender's own reference.")
+@click.option("--channel", default=_ONLINE, show_default=True, help="How the file came.")
+@officer_option
+@common
+def submit(workbook: Path, reference: str, channel: str, officer_name: str) -> None:
+    """File an application that came as a workbook (DCM902 to DCM905, .xlsx)."""
+    from ca_server.forms.package import MOST_BYTES
+    from ca_server.forms.reading import read_workbook
+
+    config = settings().config()
+    with workbook.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)  # one more than may be: then it is refused for its size
+    digest = hashlib.sha256(content).hexdigest()
+    sealed = keyring.load_sealer(config).seal(content, digest.encode())
+    kept = KeptFile(digest, sealed, now() + config.applications.retention_days * DAY)
+    desk = _Desk(config, officer_name, channel, reference, kept)
+    desk.file("workbook", lambda: read_workbook(content, rules(config)))
+
+
+@click.command(cls=Command)
+@click.argument("institution")
+@click.option("--institution-name", required=True)
+@click.option("--administrator-family-name", "family_name", required=True)
+@click.option("--administrator-given-name", "given_name", required=True)
+@click.option("--furigana", required=True)
+@click.option("--email", required=True)
+@click.option("--count", type=int, required=True, help="How many certificates, 1 to 100.")
+@click.option("--language", type=click.Choice(["ja", "en"]), default="ja", show_default=True)
+@click.option("--reference", help="The sender's own reference.")
+@officer_option
+@common
+def issue(count: int, language: str, reference: str | None, officer_name: str, **texts: str) -> None:
+    """File an application for new certificates (DCM902 新規発行)."""
+    config = settings().config()
+    sheet = texts | {forms.COUNT.name: str(count), forms.APPLIED_ON.name: str(day_in_tokyo(now()))}
+    desk = _Desk(config, officer_name, _COMMAND_LINE, reference, None)
+    desk.file(Kind.ISSUANCE, lambda: forms.read(forms.FORMS[Kind.ISSUANCE], [sheet], language, rules(config)))
+
+
+@click.command(cls=Command)
+@click.argument("institution")
+@click.option("--cn", "cns", multiple=True, required=True, help="A certificate's CN; up to ten.")
+@click.option("--reason", type=click.Choice([reason.value for reason in Reason]), required=True)
+@click.option("--date", "revocation_on", default="", help="The desired date of the revocation.")
+@click.option("--reference", help="The sender's own reference.")
+@officer_option
+@common
+def revoke(
+    institution: str,
+    cns: tuple[str, ...],
+    reason: str,
+    revocation_on: str,
+    reference: str | None,
+    officer_name: str,
+) -> None:
+    """File an application to revoke certificates (DCM903 失効) for the registered administrator."""
+    config = settings().config()
+    registered = open_records(config).read(_registered, institution)
+    person = registered.administrator
+    first = {
+        forms.APPLIED_ON.name: str(day_in_tokyo(now())),
+        forms.INSTITUTION.name: str(registered.code),
+        forms.INSTITUTION_NAME.name: registered.name,
+        forms.FURIGANA.name: person.furigana,
+        forms.FAMILY_NAME.name: person.family_name,
+        forms.GIVEN_NAME.name: person.given_name,
+        forms.ADDRESS.name: person.email,
+    }
+    item = {forms.REASON.name: reason, forms.REVOCATION_ON.name: revocation_on}
+    sheets = [item | {forms.CN.name: cn} for cn in cns]
+    sheets[0] |= first
+    form = forms.FORMS[Kind.REVOCATION]
+    if len(cns) > form.sheets:
+        raise Invalid({"cn": sentence("Name 1 to {most} certificates.", most=form.sheets)})
+    desk = _Desk(config, officer_name, _COMMAND_LINE, reference, None)
+    desk.file(Kind.REVOCATION, lambda: forms.read(form, sheets, registered.language, rules(config)))
+
+
+def _registered(connection: store.Connection, institution: str) -> Institution:
+    try:
+        found = institutions.find(connection, InstitutionCode.parse(institution))
+    except BadName as error:
+        raise Invalid({"institution": not_a_code(institution)}) from error
+    if found is None:
+        raise Invalid(
+            {
+                "institution": sentence(
+                    "{institution} is not registered; its first application is a DCM902.", institution=institution
+                )
+            }
+        )
+    return found
+
+
+@click.command(cls=Command)
+@click.argument("number", type=int)
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Where to write it.")
+@common
+def file(number: int, output: Path) -> None:
+    """Give back the file that an application came in, as it came."""
+    config = settings().config()
+    kept = open_records(config).read(applications.kept_file, number)
+    if kept is None:
+        raise NotFound(sentence("Application {number} did not come as a file, or its time is over.", number=number))
+    digest, sealed = kept
+    if output.exists():
+        raise Invalid({"output": sentence("{path} exists; it is never overwritten.", path=output)})
+    output.touch(mode=0o600)
+    output.write_bytes(keyring.load_sealer(config).open(sealed, digest.encode()))
+    answer(
+        {"number": number, "output": str(output), "sha256": digest},
+        [sentence("{path} is the file of application {number}.", path=output, number=number)],
+    )
+
+
+def rules(config: Config) -> forms.Rules:
+    """Return the rules by which forms are read here and now."""
+    return forms.Rules(config.applications.calendar, day_in_tokyo(now()), config.applications.most_certificates)
+
+
+class _Desk:
+    """Files what an officer received: the receipt is the same whether the form is taken or refused."""
+
+    def __init__(
+        self, config: Config, officer_name: str, channel: str, reference: str | None, kept: KeptFile | None
+    ) -> None:
+        self._records: SynchronousDatabase = open_records(config)
+        self._officer_name = officer_name
+        self._rest = (channel, reference, kept)
+
+    def _receipt(self, connection: store.Connection) -> Receipt:
+        return Receipt(acting_as(connection, self._officer_name, Role.REGISTRATION), *self._rest)
+
+    def file(self, kind: str, read: Callable[[], Application]) -> None:
+        """Read a form and put it on record, tell what comes next; or log what is wrong with it and raise that."""
+        self._records.read(self._receipt)  # nobody learns what is wrong with a form who may not file one
+        try:
+            form = read()
+        except Refusal as refused:
+            self._records.write(self._refuse, kind, refused)
+            raise
+        outcome = self._records.write(
+            lambda connection: applications.file(connection, form, self._receipt(connection), now())
+        )
+        if isinstance(outcome, Invalid):
+            raise outcome
+        if outcome.status is Status.RETURNED:
+            _tell_of_return(outcome)
+        answer(
+            document(outcome),
+            [
+                sentence(
+                    "Received as application {number}. Next: `warifu-ca application examine {number}`.",
+                    number=outcome.number,
+                )
+            ],
+        )
+
+    def _refuse(self, connection: store.Connection, kind: str, refused: Refusal) -> None:
+        places = sorted(refused.fields) if isinstance(refused, Invalid) else [type(refused).__name__]
+        applications.refuse(connection, self._receipt(connection), kind, places, now())
+        faulty = refused if isinstance(refused, forms.Faulty) else refused.__cause__
+        if isinstance(faulty, forms.Faulty):
+            applications.warn_owners(connection, faulty.foreign, now())
+
+
+def _tell_of_return(filed: Filed) -> None:
+    """Tell that an urgent form of a stranger was returned, and how its CNs can be held on it meanwhile."""
+    words: list[str] = [
+        sentence(
+            "Application {number} is urgent, but names another administrator than the registered one: returned.",
+            number=filed.number,
+        )
+    ]
+    words += [
+        sentence(
+            "  to hold {cn} for some days: `warifu-ca certificate suspend {cn} --application {number}`",
+            cn=item.cn,
+            number=filed.number,
+        )
+        for item in filed.application.items
+        if item.reason is not None and item.reason.urgent
+    ]
+    answer(document(filed), words)
+    raise Stop(PERSON)

@@ -1,0 +1,95 @@
+"""The two mailed halves of a seat: made, replaced by a fresh pair, and told of when they ran out unused (E1, E4)."""
+
+import dataclasses
+
+from ca_server import store
+from ca_server.clock import DAY
+from ca_server.domain.credentials import Credential, CredentialKind, CredentialStatus
+from ca_server.errors import TryLater
+from ca_server.ids import new_id
+from ca_server.language import sentence
+from ca_server.notices.messages import NoticeKind
+from ca_server.operations.notice import tell
+from ca_server.store import accounts, certificates, credentials, seats
+from keys.sealing import Sealer
+from protocol.credential import new_kid, new_password
+from protocol.names import CommonName
+from protocol.vocabulary import AccountStatus
+
+SECONDS_OF_A_PLAN = 3
+"""After so many seconds a certificate that is being made is there, or has failed."""
+
+_MOST_AT_ONCE = 100
+_KINDS = {
+    CredentialKind.ENROL: (NoticeKind.ENROLMENT_URL, NoticeKind.ENROLMENT_PASSWORD),
+    CredentialKind.RENEW: (NoticeKind.RENEWAL_URL, NoticeKind.RENEWAL_PASSWORD),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """What a pair is made by: how long it lives, how much later the password leaves, and what seals it."""
+
+    credential_days: int
+    password_delay_seconds: int
+    sealer: Sealer
+
+
+def invite(
+    connection: store.Connection, cn: CommonName, kind: CredentialKind, terms: Terms, now: int, actor: str
+) -> None:
+    """Make a pair for the seat and queue its two mails to the registered administrator, the password later."""
+    credential = Credential(
+        new_id(), cn, kind, CredentialStatus.OPEN, 0, None, None, now + terms.credential_days * DAY, None
+    )
+    credentials.add(connection, credential, (new_kid(), new_password()), terms.sealer, now, actor)
+    url, password = _KINDS[kind]
+    application = seats.application_of(connection, cn)
+    for notice, later in ((url, 0), (password, terms.password_delay_seconds)):
+        tell(
+            connection,
+            cn.institution,
+            notice,
+            now,
+            now + later,
+            cn=str(cn),
+            application=application,
+            credential_id=credential.id,
+        )
+
+
+def replace(
+    connection: store.Connection, cn: CommonName, kind: CredentialKind, terms: Terms, now: int, actor: str
+) -> None:
+    """End the seat's live pair, and the account it bound unless that has a certificate, and mail a fresh one.
+
+    Raises TryLater while a certificate is being made with the pair.
+    """
+    if certificates.plan_stands_for(connection, str(cn)):
+        raise TryLater(
+            SECONDS_OF_A_PLAN, sentence("A certificate of {cn} is being made; try again in a moment.", cn=cn)
+        )
+    for credential in credentials.live_of_seat(connection, cn):
+        bound = credential.account_id
+        if bound is not None and not certificates.of_account(connection, bound):
+            accounts.end(connection, bound, AccountStatus.REVOKED, now, actor)
+    credentials.replace_live(connection, str(cn), now, actor)
+    invite(connection, cn, kind, terms, now, actor)
+
+
+def expire(connection: store.Connection, now: int) -> int:
+    """Write down which pairs ran out, erase them, tell the administrator of each first one once; return how many."""
+    over = credentials.expired(connection, now, _MOST_AT_ONCE)
+    for credential in over:
+        credentials.expire(connection, credential, now)
+        if credential.kind is CredentialKind.ENROL:
+            tell(
+                connection,
+                credential.cn.institution,
+                NoticeKind.EXPIRED_UNUSED,
+                now,
+                cn=str(credential.cn),
+                application=seats.application_of(connection, credential.cn),
+                credential_id=credential.id,
+            )
+    return len(over)
