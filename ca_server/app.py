@@ -287,6 +287,7 @@ class _Wiring:
             self._urls.of("/directory"),
             config.server.http_url,
             config.profile.cps_url,
+            config.mail.sender,
         )
 
     def plain(self) -> web.Application:

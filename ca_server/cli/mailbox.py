@@ -1,6 +1,8 @@
 """`warifu-ca mailbox`: the mails of a trial, which go into a maildir instead of leaving."""
 
+from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import click
 
@@ -14,6 +16,12 @@ from ca_server.notices.mailer import read_maildir
 from ca_server.notices.messages import CN_HEADER, KIND_HEADER
 
 
+def _text(mail: EmailMessage) -> str:
+    """Return the text of a mail, with or without attachments."""
+    body = mail.get_body(("plain",))
+    return "" if body is None else str(body.get_content()).replace("\r\n", "\n")
+
+
 @click.command(cls=Command)
 @common
 def mailbox() -> None:
@@ -21,13 +29,14 @@ def mailbox() -> None:
     config = settings().config()
     if config.mail.transport != "maildir":
         raise NotAllowed(sentence("Mails leave by SMTP here, so there is no mailbox to look into."))
-    listed = [
+    listed: list[dict[str, Any]] = [
         {
             "to": str(mail["To"]),
             "subject": str(mail["Subject"]),
             "kind": str(mail[KIND_HEADER]),
             "cn": None if mail[CN_HEADER] is None else str(mail[CN_HEADER]),
-            "text": mail.get_content().replace("\r\n", "\n"),
+            "text": _text(mail),
+            "attachments": [part.get_filename() for part in mail.iter_attachments()],
             "date": rfc3339(int(parsedate_to_datetime(str(mail["Date"])).timestamp())),
         }
         for mail in read_maildir(config.mail.maildir)
@@ -38,6 +47,7 @@ def mailbox() -> None:
             sentence("To: {to}", to=one["to"]),
             sentence("Subject: {subject}", subject=one["subject"]),
             sentence("Date: {date}", date=one["date"]),
+            *(sentence("Attached: {name}", name=name) for name in one["attachments"]),
             "",
             str(one["text"]),
             "─" * 72,

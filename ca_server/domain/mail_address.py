@@ -7,7 +7,7 @@ from ca_server.language import sentence
 _LONGEST_ADDRESS = 254  # RFC 5321 §4.5.3.1.3, without the angle brackets
 _LONGEST_LOCAL_PART = 64
 _LOCAL_PART = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*", re.ASCII)
-_LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"({_LABEL}\.)+(?![0-9]+$){_LABEL}", re.ASCII | re.IGNORECASE)  # 192.0.2.1 is none
 
 

@@ -31,11 +31,11 @@ from ca_server.language import JAPANESE, Language, sentence
 _WIDTHS: Final = {"A": 2, LABELS: 32, MARKS: 9, ENTRIES: 38, HINTS: 42}
 """The widths of the columns, in digits of the plain look."""
 _WIDTH: Final = sum(_WIDTHS[column] for column in (LABELS, MARKS, ENTRIES, HINTS))
-_LINE: Final = 16.5
-"""The height of a line of text in points."""
+_LINE: Final = 18.75
+"""The height in points of a line in the plain look; the fonts of Japanese Windows are tall."""
 _A4: Final = 9
 
-_YELLOW, _WHITE, _RED, _BLUE, _GREY = "FFFF99", "FFFFFF", "C00000", "1F4E79", "595959"
+_YELLOW, _WHITE, _RED, _BLUE, _GREY, _PALE = "FFFF99", "FFFFFF", "C00000", "1F4E79", "595959", "F2F2F2"
 _FONTS: Final = {JAPANESE: "Yu Gothic"}
 _TEXT_FORMAT = "@"
 _TEXTS: Final = (Content.TEXT, Content.CODE, Content.CN, Content.ADDRESS)
@@ -124,7 +124,7 @@ class _SheetDrawing:
         version = sentence("{kind}, version {version}", kind=form.kind.value, version=layout.VERSION)
         self._line(layout.HEAD_ROW, self._say(version), look=_MARGINAL)
         self._line(layout.TITLE_ROW, self._say(form.title), look=_Look(16, bold=True), height=30)
-        self._sheet[f"{LABELS}{layout.TITLE_ROW}"].alignment = Alignment(horizontal="center", vertical="center")
+        self._sheet[f"{LABELS}{layout.TITLE_ROW}"].alignment = Alignment("center", "center")
         status = formulas.sheet_status(form, self._number, self._language)
         self._line(layout.STATUS_ROW, status, look=_STATUS, height=2 * _LINE)
         addressees = [sentence("To {addressee}", addressee=name) for name in stationery.addressees or (organization,)]
@@ -159,14 +159,16 @@ class _SheetDrawing:
             self._draw_field(field, row, stationery)
 
     def _draw_field(self, field: Field, row: int, stationery: Stationery) -> None:
-        mark = sentence("Required") if field.mandatory else sentence("Optional")
         cell = layout.cell(self._form, field)
         check = entries.check(field, cell, layout.cell(self._form, APPLIED_ON), stationery.most_certificates)
         hint = self._say(check.hint)
         self._write(f"{LABELS}{row}", self._say(field.label))
-        self._write(f"{MARKS}{row}", self._say(mark), _MARGINAL)
+        if field.mandatory:
+            self._write(f"{MARKS}{row}", self._say(sentence("Required")), _Look(10, bold=True))
+        else:
+            self._write(f"{MARKS}{row}", self._say(sentence("Optional")), _MARGINAL)
         self._write(f"{HINTS}{row}", hint, _MARGINAL)
-        self._sheet.row_dimensions[row].height = max(1.7, _lines(hint, _WIDTHS[HINTS])) * _LINE
+        self._sheet.row_dimensions[row].height = max(2, _lines(hint, _WIDTHS[HINTS])) * 0.95 * _LINE
         self._draw_entry(field, cell)
         validation = check.validation(self._language)
         validation.add(cell)
@@ -183,9 +185,12 @@ class _SheetDrawing:
         elif field.content in _TEXTS and not repeated:
             entry.number_format = _TEXT_FORMAT
         entry.font = _Look(12).font(self._language)
-        entry.alignment = Alignment(horizontal="left", vertical="center", shrink_to_fit=True, indent=1)
+        entry.alignment = Alignment("left", "center", shrink_to_fit=True, indent=1)
         entry.border = _FRAME
-        entry.protection = Protection(locked=repeated and field == APPLIED_ON)
+        if repeated and field == APPLIED_ON:
+            entry.fill = PatternFill("solid", _PALE)
+        else:
+            entry.protection = Protection(locked=False)
         if field.mandatory:
             condition = formulas.missing(self._form, self._number, field)
             yellow = DifferentialStyle(fill=PatternFill("solid", _YELLOW, _YELLOW))
@@ -229,7 +234,7 @@ class _SheetDrawing:
         written = self._sheet[cell]
         written.value = text
         written.font = look.font(self._language)
-        written.alignment = Alignment(vertical="center", wrap_text=True, indent=cell.startswith(HINTS))
+        written.alignment = Alignment("left", "center", wrap_text=True, indent=cell.startswith(HINTS))
 
     def _say(self, text: str) -> str:
         return self._language.say(text)

@@ -97,7 +97,7 @@ def _cn(cell: str) -> Check:
         "custom",
         f'AND(LEN({cell})=11,{_is_code(cell)},MID(ASC({cell}),8,1)="-",'
         f'TEXT(VALUE({number}),"000")={number},VALUE({number})>0)',
-        sentence("The CN of the certificate in question, such as F123456-001."),
+        sentence("The certificate's CN, such as F123456-001."),
         sentence("Give a CN: the institution's code, a dash and three digits, such as F123456-001."),
         keyboard=_HALF_WIDTH,
     )

@@ -93,7 +93,7 @@ class Line:
         if not self._alarmed and (blamed or self._tries >= _TRIES_IN_VAIN):
             self._alarmed = True
             reasons = [outcome.reason for outcome in (outages or failed).values()]
-            log.error("ALARM: mails do not leave, %d tries in a row were in vain: %s", self._tries, reasons[0])
+            log.error("ALARM: mails do not leave; tries in vain: %d; %s", self._tries, reasons[0])
         return blamed
 
     def _doubt(self, tries: int, now: int) -> None:
@@ -105,7 +105,7 @@ class Line:
 
     def _clear(self, now: int) -> None:
         if self._alarmed:
-            log.warning("ALARM over: mails leave again, after %d s", now - self._since)
+            log.warning("ALARM over: mails leave again; %d s without", now - self._since)
         self.in_doubt = self._alarmed = False
         self._pause = self._closed_until = self._tries = 0
         self._suspects |= self._failed

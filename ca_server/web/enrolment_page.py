@@ -35,6 +35,7 @@ class Places:
     directory: str
     http_url: str
     cps_url: str
+    sender: str
 
 
 class EnrolmentPage:

@@ -25,7 +25,7 @@ def letters(maildir: Path) -> list[Letter]:
     folder = maildir / "new"
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-        body = mail.get_content().replace("\r\n", "\n")
+        body = mail.get_body(("plain",)).get_content().replace("\r\n", "\n")
         found.append(Letter(path, mail["X-Warifu-Notice"], str(mail["X-Warifu-CN"]), mail["Message-ID"], body))
     return found
 
