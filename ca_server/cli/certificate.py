@@ -32,6 +32,8 @@ _REASONS = [
     RevocationReason.cessationOfOperation,
     RevocationReason.privilegeWithdrawn,
 ]
+_WORDS = [reason.value for reason in Reason]
+_REVOCATIONS = _WORDS + [reason.name for reason in _REASONS]
 
 
 @click.group(cls=Group)
@@ -96,17 +98,16 @@ _UNSIGNED = (CertificateStatus.PLANNED, CertificateStatus.ABORTED)
 @certificate.command()
 @click.argument("cn")
 @click.option("--serial", help="Only this certificate of the CN (lower-case hexadecimal).")
-@click.option("--reason", type=click.Choice([*Reason, *(reason.name for reason in _REASONS)]), required=True)
+@click.option("--reason", type=click.Choice(_REVOCATIONS), required=True)
 @click.option("--caller", help="Who called; a form is owed then, and asked for until it comes.")
 @officer_option
 @common
 def revoke(cn: str, serial: str | None, reason: str, caller: str | None, officer_name: str) -> None:
     """Revoke a CN at once, with every certificate of it that has not ended."""
     name, records = _name(cn), open_records(settings().config())
-    words = tuple(Reason)
-    if caller is not None and (serial is not None or reason not in words):
+    if caller is not None and (serial is not None or reason not in _WORDS):
         raise Invalid(
-            {"caller": sentence("On a call a whole CN is revoked, for one of {reasons}.", reasons=", ".join(words))}
+            {"caller": sentence("On a call a whole CN is revoked, for one of {reasons}.", reasons=", ".join(_WORDS))}
         )
 
     def operation(connection: store.Connection) -> Revocation | AlreadyRevoked:
@@ -114,7 +115,7 @@ def revoke(cn: str, serial: str | None, reason: str, caller: str | None, officer
         if caller is not None:
             request = suspension.Request(Reason(reason), caller, by)
             return suspension.revoke(connection, name, request, entry_of_records, now())
-        code = Reason(reason).code if reason in words else RevocationReason[reason]
+        code = Reason(reason).code if reason in _WORDS else RevocationReason[reason]
         decision = Decision(code, by.actor, now())
         if serial is None:
             return revocation.revoke_seat(connection, name, decision, entry_of_records)
@@ -157,7 +158,7 @@ def _tell_revoked(cn: str, reason: str, decided: Revocation, done: bool, seconds
 
 @certificate.command()
 @click.argument("cn")
-@click.option("--reason", type=click.Choice(list(Reason)), help="What happened, in the words of the forms.")
+@click.option("--reason", type=click.Choice(_WORDS), help="What happened, in the words of the forms.")
 @click.option("--caller", help="Who called; a form is owed then, and asked for until it comes.")
 @click.option("--application", type=int, help="In place of a call: an urgent form that had to be returned.")
 @officer_option

@@ -76,7 +76,7 @@ def _failed(error: Exception, remembered: Settings) -> int:
         case Invalid():
             fields = {name: say(remedy) for name, remedy in error.fields.items()}
             lines = [f"{name}: {remedy}" for name, remedy in fields.items()]
-            _tell(type(error).__name__, "; ".join(lines), fields, remembered, lines)
+            _tell(Invalid.__name__, "; ".join(lines), fields, remembered, lines)
         case BadConfiguration():
             lines = [say(fault) for fault in error.faults]
             fields = dict(line.partition(": ")[::2] for line in lines if ": " in line)

@@ -23,10 +23,10 @@ MOST_BYTES_UNPACKED: Final = 50_000_000
 MOST_PARTS: Final = 200
 MOST_EXPANSION: Final = 100
 """Times that a whole archive may grow: the XML of a form grows tenfold."""
-MOST_BYTES_PARSED: Final = 4_000_000
-"""In all the parts that are parsed; a filled form of ten sheets has a tenth of that."""
-MOST_TAGS: Final = 200_000
-"""In all the parts that are parsed; each costs up to 2 µs. A filled form of ten sheets has a tenth of that."""
+MOST_BYTES_PARSED: Final = 3_000_000
+"""In all the parts that are parsed; a form of ten sheets has 200 kB."""
+MOST_TAGS: Final = 100_000
+"""In all the parts that are parsed, each some 2 µs; a form of ten sheets has 6,000."""
 _MOST_DIRECTORY_BYTES: Final = 65_536
 
 _END_RECORD = struct.Struct("<4s4H2LH")  # APPNOTE 4.3.16
@@ -98,7 +98,7 @@ class Package:
         try:
             with self._archive.open(info) as part:
                 return part.read(info.file_size + 1)  # its end is met, so that the checksum is looked at
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError) as error:
             raise UnreadableForm(DAMAGED) from error
 
     def _require_workbook(self) -> str:

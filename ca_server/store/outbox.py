@@ -58,6 +58,9 @@ _HOLD = Statement(
     .values(failure=bindparam("why"), next_try=bindparam("now"), attempts=_c.attempts - 1)
 )
 _COUNTS = Statement(select(_c.status, func.count()).group_by(_c.status))
+_OF_HALF = Statement(
+    select(func.count()).where(_c.credential_id == bindparam("credential"), _c.kind == bindparam("notice"))
+)
 
 
 class MailStatus(StrEnum):
@@ -129,3 +132,9 @@ def hold(connection: Connection, mail: Mail, why: str, now: int) -> None:
 def counts(connection: Connection) -> dict[str, int]:
     """Return how many mails stand in each status."""
     return {row[0]: row[1] for row in _COUNTS.all(connection)}
+
+
+def count_of_half(connection: Connection, credential_id: str, kind: str) -> int:
+    """Return how often the half of a credential that a kind of mail brings was queued."""
+    row = _OF_HALF.one(connection, credential=credential_id, notice=kind)
+    return 0 if row is None else int(row[0])

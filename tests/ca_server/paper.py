@@ -13,6 +13,7 @@ from ca_server.domain.calendar import Calendar
 from ca_server.domain.forms import FORMS, Rules
 from ca_server.domain.officers import Acting, Officer, Role
 from ca_server.operations import applications, carrying_out, invitation
+from ca_server.operations.revocation import EntryMaker
 from ca_server.store import SynchronousDatabase, migrations, officers
 from keys.sealing import Sealer
 
@@ -78,6 +79,7 @@ class Desk:
     records: SynchronousDatabase
     now: int = NOW
     terms: carrying_out.Terms = TERMS
+    entry: EntryMaker = no_entry
 
     @classmethod
     def open(cls, folder: Path) -> "Desk":
@@ -110,7 +112,7 @@ class Desk:
     def carry_out(self) -> None:
         """Take every step that is due, as the schedule does. Raises what a step raises."""
         for step in self.records.read(carrying_out.steps, self.terms, self.now):
-            self.records.write(carrying_out.carry_out, step, self.terms, no_entry, self.now)
+            self.records.write(carrying_out.carry_out, step, self.terms, self.entry, self.now)
 
     def done(self, form: Application) -> Filed:
         """File, examine, approve and carry out a form, and return what became of it."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.drills import canaries, crash, disk, fuzz, race
+from tests.drills import canaries, crash, disk, fuzz, mail, race
 from tests.drills.figures import Figure, missed, table
 
 DRILLS: dict[str, Callable[[Path], list[Figure]]] = {
@@ -15,6 +15,7 @@ DRILLS: dict[str, Callable[[Path], list[Figure]]] = {
     "crash": crash.drill,
     "fuzz": fuzz.drill,
     "disk": disk.drill,
+    "mail": mail.drill,
     "canaries": canaries.drill,
 }
 

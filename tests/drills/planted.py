@@ -4,8 +4,8 @@ failed proves nothing.
     python planted.py [--witness FILE] [--defect NAME] [--hurry] PROGRAM ARGUMENTS…     (PROGRAM is not looked at)
 
 The witness writes down every serial that the key signs at the moment it signs, as a signing device's own log does: what
-was signed and never recorded is seen nowhere else. `--hurry` has a mail whose try was cut off tried again after a
-second rather than a minute. Nothing of this is in the product.
+was signed and never recorded is seen nowhere else. `--hurry` has mails wait a second where they wait longer: after a
+try that was cut off or put off, and for a mail server that is away or stalls. Nothing of this is in the product.
 """
 
 import argparse
@@ -23,6 +23,8 @@ from ca_server.authority import der
 from ca_server.authority.signer import Signer
 from ca_server.domain.orders import OrderFacts
 from ca_server.errors import OrderNotReady
+from ca_server.notices import mailer
+from ca_server.notices.mailer import Accepted, Outage, SmtpMailer
 from ca_server.operations import accounts as operations
 from ca_server.operations import delivery, enrolment, issuance
 from ca_server.store import accounts, audit, certificates, orders
@@ -105,6 +107,17 @@ def tell_the_key() -> None:
     _replace(operations, "bind", remembering)
 
 
+def take_for_granted() -> None:
+    """A mail server that cannot be used is taken to have the mail."""
+    deliver = SmtpMailer.deliver
+
+    async def trusting(self: SmtpMailer, mail: Any) -> Any:
+        outcome = await deliver(self, mail)
+        return Accepted() if isinstance(outcome, Outage) else outcome
+
+    _replace(SmtpMailer, "deliver", trusting)
+
+
 _KIDS: dict[str, str] = {}
 DEFECTS: dict[str, Callable[[], None]] = {
     plant.__name__.replace("_", "-"): plant
@@ -113,6 +126,7 @@ DEFECTS: dict[str, Callable[[], None]] = {
         check_then_act,
         stumble,
         tell_the_key,
+        take_for_granted,
     )
 }
 
@@ -136,6 +150,17 @@ def _witness(path: str) -> None:
     _replace(Signer, "sign", witnessed)
 
 
+def _hurry() -> None:
+    _replace(delivery, "next_try", lambda attempts, now: now + 1)
+    for owner, name in (
+        (delivery, "_LEASE_SECONDS"),
+        (delivery, "_FIRST_PAUSE"),
+        (delivery, "_LONGEST_PAUSE"),
+        (mailer, "_TIMEOUT_SECONDS"),
+    ):
+        _replace(owner, name, 1)
+
+
 def main() -> None:
     """Plant what was asked for and run the command line."""
     parser = argparse.ArgumentParser()
@@ -147,7 +172,7 @@ def main() -> None:
     if asked.witness:
         _witness(asked.witness)
     if asked.hurry:
-        _replace(delivery, "next_try", lambda attempts, now: now + 1)
+        _hurry()
     if asked.defect:
         DEFECTS[asked.defect]()
     sys.argv = asked.command

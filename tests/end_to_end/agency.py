@@ -22,13 +22,17 @@ from typing import Any
 
 from cryptography import x509
 
+from tests.end_to_end.post_office import PostOffice
+
 BIN = Path(sys.executable).parent
 INSTITUTION = "F123456"
 OFFICERS = ("佐藤 花子", "鈴木 一郎")
-FORM = (
+EMAIL = "yamada@midori.example"
+PERSON = (
     "--institution-name", "みどり銀行", "--administrator-family-name", "山田", "--administrator-given-name", "太郎",
-    "--furigana", "やまだ たろう", "--email", "yamada@midori.example",
+    "--furigana", "やまだ たろう",
 )  # fmt: skip
+FORM = (*PERSON, "--email", EMAIL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +74,7 @@ class Agency:
         self.process: subprocess.Popen[bytes] | None = None
         self.serve_prefix: list[str] = []
         self.serve_environment: dict[str, str] = {}
+        self.post_office: PostOffice | None = None
         init = ["init", "--directory", str(self.folder), "--public-url", self.public_url, "--http-url", self.http_url]
         self.ca(*init, "--non-interactive", configured=False)
         self.configure("password_delay_seconds = 120", "password_delay_seconds = 0")
@@ -104,6 +109,15 @@ class Agency:
     def append(self, text: str) -> None:
         """Add to the configuration."""
         self.config.write_text(self.config.read_text("utf-8") + "\n" + text, "utf-8")
+
+    def mail_through(self, post_office: PostOffice) -> None:
+        """Let mails leave by SMTP instead of going into the maildir."""
+        self.post_office = post_office
+        self.configure(
+            'transport = "maildir"',
+            f'transport = "smtp"\nsmtp_host = "localhost"\nsmtp_port = {post_office.port}\nsmtp_starttls = true\n'
+            f'smtp_ca_file = "{self.root}"',
+        )
 
     def ca(self, *arguments: str, code: int = 0, configured: bool = True) -> Any:
         """Run `warifu-ca … --json`, demand its exit code, and return the document it printed."""
@@ -149,10 +163,10 @@ class Agency:
         self.process = None
         return code
 
-    def approve(self, count: int, institution: str = INSTITUTION) -> list[Invitation]:
+    def approve(self, count: int, institution: str = INSTITUTION, email: str = EMAIL) -> list[Invitation]:
         """Have an application for `count` certificates filed, examined and approved; return what was mailed."""
         before = self.delivered()
-        number = self.file(count, institution)
+        number = self.file(count, institution, email)
         self.decide(number)
         deadline = time.monotonic() + 30 + count / 10
         while time.monotonic() < deadline:
@@ -168,22 +182,27 @@ class Agency:
         self.ca("application", "examine", str(number), "--officer", OFFICERS[0])
         self.ca("application", "approve", str(number), "--officer", OFFICERS[1])
 
-    def file(self, count: int, institution: str = INSTITUTION) -> int:
+    def file(self, count: int, institution: str = INSTITUTION, email: str = EMAIL) -> int:
         """File an application for new certificates and return its number."""
         filed = self.ca(
-            "application", "issue", institution, *FORM, "--count", str(count), "--officer", OFFICERS[0],
+            "application", "issue", institution, *PERSON, "--email", email,
+            "--count", str(count), "--officer", OFFICERS[0],
         )  # fmt: skip
         assert isinstance(filed, dict)
         return int(filed["number"])
 
     def mails(self) -> list[dict[str, str]]:
         """Return every mail that was delivered."""
+        if self.post_office is not None:
+            return self.post_office.mails()
         listed = self.ca("mailbox")
         assert isinstance(listed, list)
         return listed
 
     def delivered(self) -> int:
         """Return how many mails were delivered, without reading them."""
+        if self.post_office is not None:
+            return self.post_office.delivered()
         return len(list((self.folder / "mailbox").glob("new/*")))
 
     def invitations(self, number: int | None = None) -> list[Invitation]:

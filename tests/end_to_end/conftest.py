@@ -10,6 +10,8 @@ import pytest
 
 from tests.end_to_end.agency import Agency, Invitation
 from tests.end_to_end.agency import agency as running_agency
+from tests.end_to_end.spreadsheet import Spreadsheet
+from tests.end_to_end.spreadsheet import spreadsheet as running_spreadsheet
 
 ALIAS_SUFFIX = "pc.midori.example"
 _INVITED_AT_ONCE = 12
@@ -41,3 +43,10 @@ def invitation(_invited: Iterator[Invitation]) -> Invitation:
 def invite(_invited: Iterator[Invitation]) -> Callable[[], Invitation]:
     """Return what gives one more CN at each call."""
     return lambda: next(_invited)
+
+
+@pytest.fixture(scope="session")
+def spreadsheet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spreadsheet]:
+    """Run LibreOffice with somebody who types."""
+    with running_spreadsheet(tmp_path_factory.mktemp("office")) as running:
+        yield running

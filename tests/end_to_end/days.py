@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 TOKYO = zoneinfo.ZoneInfo("Asia/Tokyo")
-LOADER = "LD_PRELOAD"
 
 
 class Days:
@@ -50,7 +49,7 @@ def days(folder: Path, begin: str) -> Iterator[Days]:
     passing.move_to(begin)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {
-            LOADER: str(found[0]),
+            "LD_PRELOAD": str(found[0]),
             "FAKETIME_TIMESTAMP_FILE": str(file),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",

@@ -7,18 +7,16 @@ import ssl
 from collections.abc import Iterator
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
-
-from tests.end_to_end.agency import free_ports
 
 
 class PostOffice:
     """Keeps every mail with the address that it was really sent to."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
+        self.port = port
         self._taken: list[tuple[str, bytes]] = []
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
@@ -52,21 +50,19 @@ def _told(addressee: str, content: bytes) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def post_office(certificate: Path, key: Path, passphrase: str) -> Iterator[tuple[PostOffice, int]]:
-    """Run a mail server called localhost and give it with its port."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key, passphrase)
-    office = PostOffice()
+def post_office(port: int, tls: ssl.SSLContext) -> Iterator[PostOffice]:
+    """Run a mail server on a port of loopback."""
+    office = PostOffice(port)
     controller = Controller(
         office,
         hostname="127.0.0.1",
-        port=free_ports(1)[0],
+        port=port,
         server_hostname="localhost",
-        tls_context=context,
+        tls_context=tls,
         require_starttls=True,
     )
     controller.start()
     try:
-        yield office, controller.port
+        yield office
     finally:
         controller.stop()

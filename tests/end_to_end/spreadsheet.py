@@ -23,6 +23,11 @@ _TYPIST = Path(__file__).with_name("typist.py")
 _SECONDS = 90  # for one job; the first waits for LibreOffice as well
 _PACKAGES = {"soffice": "libreoffice-calc", "pdftoppm": "poppler-utils"}
 
+Cells = Sequence[tuple[str, str]]
+"""Cells by the title of the sheet and the address."""
+Copies = Sequence[tuple[str, str]]
+"""Sheets that are copied, and the titles of the copies."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -36,36 +41,39 @@ class Entry:
 
 
 @dataclasses.dataclass(frozen=True)
-class Filled:
-    """What came of filling in a workbook."""
+class Step:
+    """What came of an entry."""
 
-    refused: tuple[Entry, ...]
-    """The entries that their cells did not take: locked, or against the rules of the cell."""
+    entry: Entry
+    took: bool
+    """Whether the cell took it: no when it is locked, or the entry is against the rules of the cell."""
     shown: tuple[str, ...]
-    """What the cells that were looked at showed in the end."""
+    """What the cells that were looked at showed after it."""
 
 
 class Spreadsheet:
     """LibreOffice, with somebody who types."""
 
     def __init__(self, folder: Path) -> None:
-        # A session of its own, so that LibreOffice can be ended with it.
+        # A session of its own, so that LibreOffice can be ended with it; on no screen, and in no other days than ours.
         self._typist = subprocess.Popen(
             [_DEBIAN_PYTHON, str(_TYPIST), str(folder / "profile")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={name: value for name, value in os.environ.items() if name != "DISPLAY"},
+            env={name: value for name, value in os.environ.items() if name not in ("DISPLAY", "LD_PRELOAD")},
             text=True,
             start_new_session=True,
         )
 
-    def fill(self, blank: Path, filled: Path, entries: Sequence[Entry], look: Sequence[tuple[str, str]] = ()) -> Filled:
-        """Fill in a copy of a workbook, look at cells (sheet, cell), and save."""
-        done = self._do(
-            blank=str(blank), filled=str(filled), entries=[dataclasses.asdict(entry) for entry in entries], look=look
-        )
-        refused = (entry for entry, took in zip(entries, done["took"], strict=True) if not took)
-        return Filled(tuple(refused), tuple(done["shown"]))
+    def fill(
+        self, blank: Path, filled: Path, entries: Sequence[Entry], *, look: Cells = (), copies: Copies = ()
+    ) -> list[Step]:
+        """Fill in a copy of a workbook and look at cells after each entry; copy sheets past its protection; save."""
+        typed = [dataclasses.asdict(entry) for entry in entries]
+        done = self._do(blank=str(blank), filled=str(filled), entries=typed, look=look, copies=copies)
+        return [
+            Step(entry, step["took"], tuple(step["shown"])) for entry, step in zip(entries, done["steps"], strict=True)
+        ]
 
     def render(self, workbook: Path) -> list[Path]:
         """Return pictures of a workbook's pages beside it, for people to look at."""

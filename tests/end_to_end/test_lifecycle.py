@@ -173,7 +173,7 @@ def test_a_lost_pc_is_revoked_on_approval_and_the_administrator_is_told_how_long
 def test_an_application_names_only_cns_of_the_institution_and_a_revoked_one_once_as_the_form_owed(
     agency: Agency, invitation: Invitation
 ) -> None:
-    agency.revoke(invitation.cn)
+    agency.revoke(invitation.cn, "--caller", "the administrator", reason="lost")
     revoke = ("application", "revoke", "F123456", "--reason", "unused", "--officer", OFFICERS[0], "--cn")
     assert error_of(agency, *revoke, "F654321-001")["type"] == "Invalid"
     assert agency.ca(*revoke, invitation.cn)["status"] == "received"

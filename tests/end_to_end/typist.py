@@ -17,6 +17,7 @@ from pathlib import Path
 
 import uno
 import unohelper
+from com.sun.star.awt.PosSize import POSSIZE
 from com.sun.star.beans import PropertyValue
 from com.sun.star.connection import NoConnectException
 from com.sun.star.datatransfer import DataFlavor, XTransferable
@@ -24,6 +25,7 @@ from com.sun.star.lang import DisposedException
 
 _PIPE = f"typist-{os.getpid()}"
 _START_SECONDS = 60
+_WINDOW = (0, 0, 500, 400)  # x, y, width, height: every key draws all of it anew
 _WINDOW_SECONDS = 10
 
 # A Japanese desk: 2026/12/22 is a date there. What stands in other cells shall not finish what is typed.
@@ -69,23 +71,29 @@ class Typist:
         with contextlib.suppress(DisposedException):  # it goes while it answers
             self._desktop.terminate()
 
-    def _fill(self, blank, filled, entries, look):
+    def _fill(self, blank, filled, entries, look, copies):
         shutil.copyfile(blank, filled)
         document = self._load(filled)
         try:
             # Looked for once: a message box, of which without a screen nothing is seen, keeps the focus from then on.
             grid = self._window(document).getChild("grid_window")
-            took = [_enter(document, grid, **entry) for entry in entries]
-            shown = [_cell(document, sheet, cell).String for sheet, cell in look]
+            steps = []
+            for entry in entries:
+                took = _enter(document, grid, **entry)
+                steps.append({"took": took, "shown": [_cell(document, *place).String for place in look]})
+            if copies:
+                document.unprotect("")
+            for sheet, title in copies:
+                document.Sheets.copyByName(sheet, title, document.Sheets.Count)
             document.store()
         finally:
             document.close(True)
-        return {"took": took, "shown": shown}
+        return {"steps": steps}
 
     def _window(self, document):
         """Return the workbook's window, brought to the front."""
         container = document.CurrentController.Frame.ContainerWindow
-        container.setPosSize(0, 0, 500, 400, 15)
+        container.setPosSize(*_WINDOW, POSSIZE)
         container.toFront()
         container.setFocus()
         deadline = time.monotonic() + _WINDOW_SECONDS

@@ -1,0 +1,94 @@
+"""The timeline of a CN: everything that happened to it in one order, and the ledger of each pair of URL and password.
+
+What happened is named by the word of the audit log, or by one of ours for what stands elsewhere in the records; the
+table says each in words. What was recorded in one second is shown in the order of the table, in which it follows.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from ca_server.domain.credentials import CredentialKind, CredentialStatus
+from ca_server.language import Sentence, sentence
+
+ACTIONS: Final[Mapping[str, Sentence]] = {
+    "application received": sentence("application received"),
+    "application examined": sentence("application examined"),
+    "approval refused": sentence("approval refused"),
+    "called back": sentence("administrator called back"),
+    "application approved": sentence("application approved"),
+    "application returned": sentence("application returned"),
+    "application withdrawn": sentence("application withdrawn"),
+    "seat approved": sentence("CN assigned"),
+    "PC labelled": sentence("PC label written"),
+    "call: suspended": sentence("suspension on a call"),
+    "call: revoked": sentence("revocation on a call"),
+    "seat suspended": sentence("CN suspended"),
+    "seat released": sentence("CN released"),
+    "seat revoked": sentence("CN revoked"),
+    "certificates revoked": sentence("certificates revoked"),
+    "already revoked": sentence("form came after the revocation"),
+    "help desk refused": sentence("help desk refused a caller"),
+    "credential replaced": sentence("pair withdrawn"),
+    "credential made": sentence("pair made"),
+    "mail queued": sentence("mail made"),
+    "mail resent": sentence("mail made again"),
+    "application waiting": sentence("application waits for its date"),
+    "application done": sentence("application carried out"),
+    "wrong password": sentence("wrong password"),
+    "credential locked": sentence("URL locked"),
+    "credential unlocked": sentence("URL unlocked"),
+    "account bound": sentence("PC bound"),
+    "account key changed": sentence("account key changed"),
+    "certificate planned": sentence("certificate about to be made"),
+    "certificate issued": sentence("certificate fetched"),
+    "certificate renewed": sentence("certificate renewed"),
+    "certificate aborted": sentence("certificate could not be made"),
+    "credential used": sentence("pair used"),
+    "credential expired": sentence("pair expired"),
+    "account revoked": sentence("PC's account ended"),
+    "account deactivated": sentence("PC gave its account up"),
+    "revocation published": sentence("revocation published (OCSP, CRL)"),
+    "mail sent": sentence("mail taken by the mail server"),
+    "mail dead": sentence("mail refused by the mail server"),
+    "mail void": sentence("mail void: its pair had ended"),
+    "mail deferred": sentence("next try of a mail"),
+}
+_ORDER: Final = {action: place for place, action in enumerate(ACTIONS)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """One thing that happened: when, what, who did it, and its particulars, none of which is ever a secret."""
+
+    at: int
+    action: str
+    actor: str
+    """As the audit log names it: `officer:…`, `account:…` (the PC), `credential:…` (who held the URL), `schedule`."""
+    detail: Mapping[str, object]
+    credential: str | None = None
+    """The id of the pair that it belongs to."""
+    by: str | None = None
+    """The officer's name, where it was one."""
+
+    @property
+    def words(self) -> str:
+        """Return what happened in words; an action that the table lacks stays as it is."""
+        return ACTIONS.get(self.action, self.action)
+
+
+@dataclasses.dataclass(frozen=True)
+class PairLedger:
+    """One pair and everything that happened to it."""
+
+    id: str
+    kind: CredentialKind
+    status: CredentialStatus
+    made_at: int
+    expires_at: int
+    events: tuple[Event, ...]
+
+
+def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Return events by time; those of one second in the order of the table, unknown ones last."""
+    return tuple(sorted(events, key=lambda event: (event.at, _ORDER.get(event.action, len(_ORDER)))))
