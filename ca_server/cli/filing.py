@@ -201,10 +201,11 @@ class _Desk:
     ) -> None:
         self._records: SynchronousDatabase = open_records(config)
         self._officer_name = officer_name
-        self._rest = (channel, reference, kept)
+        self._how = (channel, reference)
+        self._kept = kept
 
     def _receipt(self, connection: store.Connection) -> Receipt:
-        return Receipt(acting_as(connection, self._officer_name, Role.REGISTRATION), *self._rest)
+        return Receipt(acting_as(connection, self._officer_name, Role.REGISTRATION), *self._how, self._kept)
 
     def file(self, kind: str, read: Callable[[], Application]) -> None:
         """Read a form and put it on record, tell what comes next; or log what is wrong with it and raise that."""
@@ -218,7 +219,7 @@ class _Desk:
             lambda connection: applications.file(connection, form, self._receipt(connection), now())
         )
         if isinstance(outcome, Invalid):
-            raise outcome
+            raise outcome if self._kept is None else _in_places(outcome, form)
         if outcome.status is Status.RETURNED:
             _tell_of_return(outcome)
         answer(
@@ -237,6 +238,12 @@ class _Desk:
         faulty = refused if isinstance(refused, forms.Faulty) else refused.__cause__
         if isinstance(faulty, forms.Faulty):
             applications.warn_owners(connection, faulty.foreign, now())
+
+
+def _in_places(refused: Invalid, form: Application) -> Invalid:
+    from ca_server.forms.reading import in_places
+
+    return in_places(refused, form)
 
 
 def _tell_of_return(filed: Filed) -> None:

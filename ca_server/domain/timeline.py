@@ -31,8 +31,6 @@ ACTIONS: Final[Mapping[str, Sentence]] = {
     "help desk refused": sentence("help desk refused a caller"),
     "credential replaced": sentence("pair withdrawn"),
     "credential made": sentence("pair made"),
-    "mail queued": sentence("mail made"),
-    "mail resent": sentence("mail made again"),
     "application waiting": sentence("application waits for its date"),
     "application done": sentence("application carried out"),
     "wrong password": sentence("wrong password"),
@@ -49,6 +47,8 @@ ACTIONS: Final[Mapping[str, Sentence]] = {
     "account revoked": sentence("PC's account ended"),
     "account deactivated": sentence("PC gave its account up"),
     "revocation published": sentence("revocation published (OCSP, CRL)"),
+    "mail queued": sentence("mail made"),
+    "mail resent": sentence("mail made again"),
     "mail sent": sentence("mail taken by the mail server"),
     "mail dead": sentence("mail refused by the mail server"),
     "mail void": sentence("mail void: its pair had ended"),
@@ -90,5 +90,10 @@ class PairLedger:
 
 
 def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Return events by time; those of one second in the order of the table, unknown ones last."""
-    return tuple(sorted(events, key=lambda event: (event.at, _ORDER.get(event.action, len(_ORDER)))))
+    """Return events by time; those of one second in the order of the table, unknown ones last, tries by their count."""
+
+    def key(event: Event) -> tuple[int, int, int]:
+        failures = event.detail.get("failures")
+        return event.at, _ORDER.get(event.action, len(_ORDER)), failures if isinstance(failures, int) else 0
+
+    return tuple(sorted(events, key=key))

@@ -2,7 +2,7 @@
 
 The sizes are judged before anything is unpacked, first by the archive's end record, so that a hostile directory is not
 even listed; what is unpacked is never more than was announced. A part is parsed without document types and thereby
-without entities, and only after its tags were counted: the tree of a form is small.
+without entities, and only after its marks were counted: the tree of a form is small.
 """
 
 import struct
@@ -23,10 +23,10 @@ MOST_BYTES_UNPACKED: Final = 50_000_000
 MOST_PARTS: Final = 200
 MOST_EXPANSION: Final = 100
 """Times that a whole archive may grow: the XML of a form grows tenfold."""
-MOST_BYTES_PARSED: Final = 3_000_000
+MOST_BYTES_PARSED: Final = 2_000_000
 """In all the parts that are parsed; a form of ten sheets has 200 kB."""
-MOST_TAGS: Final = 100_000
-"""In all the parts that are parsed, each some 2 µs; a form of ten sheets has 6,000."""
+MOST_MARKS: Final = 60_000
+"""Tags and attributes in all the parts that are parsed, each some 4 µs; a form of ten sheets has 13,000."""
 _MOST_DIRECTORY_BYTES: Final = 65_536
 
 _END_RECORD = struct.Struct("<4s4H2LH")  # APPNOTE 4.3.16
@@ -69,7 +69,7 @@ class Package:
         except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
             raise UnreadableForm(DAMAGED) from error
         self._bytes_left = MOST_BYTES_PARSED
-        self._tags_left = MOST_TAGS
+        self._marks_left = MOST_MARKS
         self._parts = _require_sound(self._archive.infolist(), len(content))
         self.main = self._require_workbook()
 
@@ -79,8 +79,8 @@ class Package:
     def xml(self, name: str) -> Element:
         """Return the root of a part. Raises UnreadableForm when it is missing, damaged or too large."""
         content = self._unpacked(name)
-        self._tags_left -= content.count(b"<")
-        if self._tags_left < 0:
+        self._marks_left -= content.count(b"<") + content.count(b"=")
+        if self._marks_left < 0:
             raise UnreadableForm(TOO_LARGE)
         try:
             root: Element = fromstring(content, forbid_dtd=True)
@@ -97,9 +97,12 @@ class Package:
             raise UnreadableForm(TOO_LARGE)
         try:
             with self._archive.open(info) as part:
-                return part.read(info.file_size + 1)  # its end is met, so that the checksum is looked at
+                content = part.read(info.file_size + 1)  # its end is met, so that the checksum is looked at
         except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError) as error:
             raise UnreadableForm(DAMAGED) from error
+        if len(content) != info.file_size:
+            raise UnreadableForm(DAMAGED)
+        return content
 
     def _require_workbook(self) -> str:
         """Return the name of the part that is the workbook's, by its content type (ISO/IEC 29500-2 §7.2.3)."""

@@ -51,6 +51,21 @@ def read_workbook(content: bytes, rules: Rules) -> Application:
     return application
 
 
+def in_places(refused: Invalid, application: Application) -> Invalid:
+    """Return what the records refuse of a form by the cells in which it is mended, in the language of the form."""
+    language, form = choose(application.language, {}), FORMS[application.kind]
+    cells = {field.name: _named(form, 1, field, language) for field in form.fields}
+    cn = language.say(forms.CN.label)
+    named = {name: f"{cn} {name.removeprefix('cn ')}" if name.startswith("cn ") else name for name in refused.fields}
+    return Invalid({cells.get(name, named[name]): language.say(remedy) for name, remedy in refused.fields.items()})
+
+
+def _named(form: Form, number: int, field: Field, language: Language) -> str:
+    """Return how people are told of a cell: sheet, address, and how the field is called."""
+    place = layout.place(form, number, field, language)
+    return f"{place.title} {place.cell} {language.say(field.label)}"
+
+
 def _identity(spreadsheet: Spreadsheet) -> tuple[Form, Language]:
     """Return which form it is, and in which language. Raises UnreadableForm when it is none of ours."""
     cells = next((sheet.cells for sheet in spreadsheet.sheets if sheet.title == layout.IDENTITY_SHEET), {})
@@ -131,11 +146,7 @@ class _Reading:
         spoken = {key: self._language.say(remedy) for key, remedy in remedies.items()} | self._of_cells
         fields = self._form.fields
         ordered = sorted(spoken, key=lambda key: (key[0], fields.index(key[1])))
-        return self._of_sheets | {self._named(*key): spoken[key] for key in ordered}
-
-    def _named(self, number: int, field: Field) -> str:
-        place = layout.place(self._form, number, field, self._language)
-        return f"{place.title} {place.cell} {self._language.say(field.label)}"
+        return self._of_sheets | {_named(self._form, *key, self._language): spoken[key] for key in ordered}
 
 
 def _number(text: str, day_zero: datetime.date | None) -> str:

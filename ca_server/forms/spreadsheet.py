@@ -19,6 +19,7 @@ from ca_server.forms.package import DAMAGED, TOO_LARGE, Package
 MOST_ROWS: Final = 1000
 """Rows in which a value may stand; a form has some thirty."""
 
+_LONGEST_TITLE: Final = 31
 _ADDRESS = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})", re.ASCII)
 _SHARED_STRINGS = "/sharedStrings"
 _EXTERNAL = "External"
@@ -99,7 +100,14 @@ def _sheet(package: Package, element: Element, targets: Mapping[str, tuple[str, 
         if address in cells:
             raise UnreadableForm(DAMAGED)
         cells[address] = value
-    return Sheet(element.get("name", ""), element.get("state", "visible") == "visible", cells)
+    return Sheet(_require_title(element.get("name", "")), element.get("state", "visible") == "visible", cells)
+
+
+def _require_title(text: str) -> str:
+    """Return the title of a sheet, which errors and mails tell: no longer than Excel allows, and on one line."""
+    if not (0 < len(text) <= _LONGEST_TITLE and text.isprintable()):
+        raise UnreadableForm(DAMAGED)
+    return text
 
 
 def _require_address(text: str) -> str:

@@ -160,9 +160,7 @@ def _reason(text: str) -> str:
     return why
 
 
-def approve(
-    connection: store.Connection, number: int, by: Acting, now: int, *, four_eyes: bool
-) -> Filed | NotEntitled:
+def approve(connection: store.Connection, number: int, by: Acting, now: int, *, four_eyes: bool) -> Filed | NotEntitled:
     """Approve the application; the first of an institution registers it and its administrator.
 
     Returns NotEntitled when the four eyes are two, which is logged. Raises NotFound or NotAllowed.

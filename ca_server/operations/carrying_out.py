@@ -56,13 +56,8 @@ class Step:
 
 def steps(connection: store.Connection, terms: Terms, now: int) -> list[Step]:
     """Return what is due, urgent applications first."""
-    numbers = applications.numbers(connection, Status.APPROVED) + applications.numbers(connection, Status.WAITING)
-    filed = sorted((applications.get(connection, number) for number in numbers), key=_urgent_first)
-    return [step for each in filed for step in _steps_of(each, terms, now)]
-
-
-def _urgent_first(filed: Filed) -> tuple[bool, int]:
-    return not filed.application.urgent, filed.number
+    numbers = applications.perhaps_due(connection, day_in_tokyo(now))
+    return [step for number in numbers for step in _steps_of(applications.get(connection, number), terms, now)]
 
 
 def _steps_of(filed: Filed, terms: Terms, now: int) -> list[Step]:

@@ -67,8 +67,9 @@ class Line:
         self._since = 0
         self._tries = 0
         self._alarmed = False
-        self._failed: set[str] = set()
-        self._suspects: set[str] = set()
+        self._outage = 0
+        self._failed_in: dict[str, int] = {}
+        """Of each mail that waits, the last outage in which it failed; in an earlier one than this, it is a suspect."""
 
     def is_closed(self, now: int) -> bool:
         """Tell whether to wait before the next try; a clock that was set back closes nothing."""
@@ -77,18 +78,18 @@ class Line:
     def judge(self, tries: Sequence[Try], now: int) -> bool:
         """Learn from what was tried together since `now`, and return whether its outages are the server's fault."""
         failed = {each.mail.id: each.outcome for each in tries if isinstance(each.outcome, Deferred)}
-        ended = {each.mail.id for each in tries} - failed.keys()
-        self._failed -= ended
-        self._suspects -= ended
+        for each in tries:
+            if each.mail.id not in failed:
+                self._failed_in.pop(each.mail.id, None)
         if any(isinstance(each.outcome, Accepted) for each in tries):
             self._clear(now)
             return False
         if not failed:
             return False
         outages = {mail: outcome for mail, outcome in failed.items() if isinstance(outcome, Outage)}
-        blamed = bool(outages.keys() - self._suspects)
+        blamed = any(self._failed_in.get(mail, self._outage) == self._outage for mail in outages)
         if blamed:
-            self._failed |= outages.keys()
+            self._failed_in |= dict.fromkeys(outages, self._outage)
         self._doubt(len(failed), now)
         if not self._alarmed and (blamed or self._tries >= _TRIES_IN_VAIN):
             self._alarmed = True
@@ -107,9 +108,8 @@ class Line:
         if self._alarmed:
             log.warning("ALARM over: mails leave again; %d s without", now - self._since)
         self.in_doubt = self._alarmed = False
-        self._pause = self._closed_until = self._tries = 0
-        self._suspects |= self._failed
-        self._failed.clear()
+        self._pause = self._tries = 0
+        self._outage += 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The history of a CN (M2): its timeline from the audit log, the outbox and the records, and the ledger of each pair."""
+"""The history of a CN (M2): its timeline from the audit log, the outbox and the records; the ledger of each pair."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 
-from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from ca_server.clock import rfc3339
 from ca_server.domain.administrators import Administrator, Half
@@ -44,8 +44,28 @@ _COLUMNS = (
 _BY_NUMBER = Statement(select(*_COLUMNS).where(_a.number == bindparam("number")))
 _RETURN_REASON = Statement(select(_a.return_reason).where(_a.number == bindparam("number")))
 _NUMBERS = Statement(select(_a.number).order_by(_a.urgent.desc(), _a.number))
-_NUMBERS_BY_STATUS = Statement(
-    select(_a.number).where(_a.status == bindparam("status")).order_by(_a.urgent.desc(), _a.number)
+_UNDONE = (Half.WAITING, Half.FAILED)
+_HAS_A_DAY_THAT_CAME = (
+    select(_i.position)
+    .where(
+        _i.application == _a.number,
+        or_(
+            and_(_i.revocation.in_(_UNDONE), or_(_i.revocation_on.is_(None), _i.revocation_on <= bindparam("today"))),
+            and_(_i.issuance.in_(_UNDONE), or_(_i.issuance_on.is_(None), _i.issuance_on <= bindparam("today"))),
+        ),
+    )
+    .correlate(tables.application)
+    .exists()
+)
+_PERHAPS_DUE = Statement(
+    select(_a.number)
+    .where(
+        or_(
+            _a.status == Status.APPROVED,
+            and_(_a.status == Status.WAITING, or_(_a.kind == Kind.ADMINISTRATOR_CHANGE, _HAS_A_DAY_THAT_CAME)),
+        )
+    )
+    .order_by(_a.urgent.desc(), _a.number)
 )
 _ITEMS = Statement(
     select(_i.cn, _i.reason, _i.revocation, _i.revocation_on, _i.issuance, _i.issuance_on, _i.new_cn, _i.failure)
@@ -206,10 +226,17 @@ def return_reason(connection: Connection, number: int) -> str | None:
     return None if row is None else row[0]
 
 
-def numbers(connection: Connection, status: Status | None = None) -> list[int]:
-    """Return the numbers of all applications, or of those in `status`, urgent ones first, then oldest first."""
-    rows = _NUMBERS.all(connection) if status is None else _NUMBERS_BY_STATUS.all(connection, status=status)
-    return [row[0] for row in rows]
+def numbers(connection: Connection) -> list[int]:
+    """Return the numbers of all applications, urgent ones first, then oldest first."""
+    return [row[0] for row in _NUMBERS.all(connection)]
+
+
+def perhaps_due(connection: Connection, today: datetime.date) -> list[int]:
+    """Return the numbers of approved applications but for those whose days lie ahead, urgent ones first.
+
+    The schedule asks whenever anything was written, so those that wait cost an index probe each.
+    """
+    return [row[0] for row in _PERHAPS_DUE.all(connection, today=today.isoformat())]
 
 
 def open_for(connection: Connection, cn: CommonName) -> tuple[int, Reason] | None:

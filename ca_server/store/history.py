@@ -95,7 +95,8 @@ def read(connection: Connection, cn: str) -> Rows:
     def rows(statement: Statement, kind: type[R]) -> list[R]:
         return [kind(*row) for row in statement.all(connection, name=cn)]
 
-    mails = sorted(rows(_MAILS, MailRow), key=lambda mail: mail.created_at)
+    mails = sorted(rows(_MAILS, MailRow), key=lambda mail: mail.kind, reverse=True)  # the URL's before the password's
+    mails.sort(key=lambda mail: mail.created_at)
     accounts = {account.id: account for account in rows(_ACCOUNTS, AccountRow)}
     certificates = {certificate.serial: certificate for certificate in rows(_CERTIFICATES, CertificateRow)}
     return Rows(mails, accounts, certificates, rows(_REVOCATIONS, RevocationRow))

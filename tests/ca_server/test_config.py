@@ -1,5 +1,6 @@
 """The configuration: what is wrong is named, all of it, and nothing starts."""
 
+import datetime
 import re
 import tomllib
 from pathlib import Path
@@ -110,3 +111,28 @@ def test_the_example_names_every_setting_there_is() -> None:
         if name != "path"
     ):
         assert set(document[section]) == set(fields), section
+
+
+def test_the_calendar_knows_the_days_that_the_operator_is_closed_on(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        ("closing_days = []", 'closing_days = ["2027-05-10"]'),
+        ('year_end = ["12-29", "01-03"]', 'year_end = ["12-28", "01-04"]'),
+    )
+    calendar = load(path).applications.calendar
+    assert [day for day in (9, 10, 11) if calendar.is_open(datetime.date(2027, 5, day))] == [11]
+    assert not calendar.is_open(datetime.date(2026, 12, 28))
+    assert not calendar.is_open(datetime.date(2027, 1, 4))
+    assert calendar.is_open(datetime.date(2027, 1, 5))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("closing_days = []", 'closing_days = ["10 May"]'),
+        ('year_end = ["12-29", "01-03"]', 'year_end = ["12-29"]'),
+        ('year_end = ["12-29", "01-03"]', 'year_end = ["12-32", "01-03"]'),
+    ],
+)
+def test_a_closing_day_that_is_no_day_is_named(tmp_path: Path, before: str, after: str) -> None:
+    assert [fault.partition(":")[0] for fault in faults(written(tmp_path, (before, after)))] == ["applications"]

@@ -22,7 +22,7 @@ def applications(connection: store.Connection, ledger: Ledger, *, four_eyes: boo
     - whoever filed, examined or approved it was registered as a registration officer then
     - an approved one was examined and approved, by two people when two are configured, and the filer did not approve
     - it says what was filed, to the byte: an approval is bound to that
-    - it stands where its halves say
+    - it stands where its halves say, or is approved and the schedule has not come to it yet
     - an administrator change that was carried out has its moment, and a call-back is a registration officer's
     """
     return book("applications", len(ledger.applications), _applications(connection, ledger, four_eyes))
@@ -40,8 +40,10 @@ def _applications(connection: store.Connection, ledger: Ledger, four_eyes: bool)
         yield from _acts(row, name, officers)
         yield from _eyes(row, name, four_eyes)
         yield from _content(connection, row, name)
-        if row.status in _DECIDED and row.status != _status_of(halves[row.number]):
-            yield f"{name} is {row.status}, but its halves say {_status_of(halves[row.number])}."
+        said = _status_of(halves[row.number])
+        is_new = (row.status, said) == (Status.APPROVED, Status.WAITING)
+        if row.status in _DECIDED and row.status != said and not is_new:
+            yield f"{name} is {row.status}, but its halves say {said}."
     yield from _calls_back(ledger, officers)
 
 

@@ -38,9 +38,7 @@ def holidays(year: int) -> set[datetime.date]:
     found = set(named)
     for each in sorted(named):
         if each.weekday() == 6:  # article 3 (2): the next day that is no holiday
-            while each in named:
-                each += A_DAY
-            found.add(each)
+            found.add(next(later for later in (each + ahead * A_DAY for ahead in range(1, 9)) if later not in named))
     return found | {each for each in days(year) if each - A_DAY in named and each + A_DAY in named}  # article 3 (3)
 
 

@@ -2,13 +2,14 @@
 
 import datetime
 import io
+import re
 from collections.abc import Callable
 
 import openpyxl
 import pytest
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
-from ca_server.domain.applications import Application, Item, Kind
+from ca_server.domain.applications import Application, Kind
 from ca_server.domain.forms import FORMS
 from ca_server.errors import Invalid
 from ca_server.forms import layout
@@ -16,7 +17,6 @@ from ca_server.forms.errors import UnreadableForm
 from ca_server.forms.reading import read_workbook
 from tests.ca_server.forms.workbooks import (
     BOTH,
-    JAPANESE,
     RULES,
     WHO,
     Entries,
@@ -25,16 +25,24 @@ from tests.ca_server.forms.workbooks import (
     day,
     expected,
     filled,
-    where,
+    packed,
+    parts,
     with_part,
 )
 
 REVOCATION = complete(Kind.REVOCATION)
+CHANGE = complete(Kind.ADMINISTRATOR_CHANGE)
 SHEET_1 = "xl/worksheets/sheet1.xml"
 
 
 def read(content: bytes) -> Application:
     return read_workbook(content, RULES)
+
+
+def wished(content: bytes) -> datetime.date | None:
+    """Return the desired date of a DCM905."""
+    asked = read(content).change
+    return None if asked is None else asked.desired_on
 
 
 def errors(content: bytes) -> dict[str, str]:
@@ -44,13 +52,14 @@ def errors(content: bytes) -> dict[str, str]:
     return invalid.value.fields
 
 
-def revocation(entries: Entries, change: Callable[[openpyxl.Workbook], None] = lambda _: None) -> bytes:
-    """Return a DCM903 with one certificate and these entries besides or instead."""
-    return filled(Kind.REVOCATION, [{**REVOCATION[0], **entries}], change=change)
+def change(entries: Entries, alter: Callable[[openpyxl.Workbook], None] = lambda _: None) -> bytes:
+    """Return a DCM905 with these entries besides or instead: it has one sheet and is quickly made."""
+    return filled(Kind.ADMINISTRATOR_CHANGE, [{**CHANGE[0], **entries}], alter=alter)
 
 
-def item(content: bytes) -> Item:
-    return read(content).items[0]
+def altered(alter: Callable[[openpyxl.Workbook], None]) -> bytes:
+    """Return a DCM903 with two certificates, altered as a person could."""
+    return filled(Kind.REVOCATION, REVOCATION, alter=alter)
 
 
 @pytest.mark.parametrize(("kind", "code"), BOTH)
@@ -80,34 +89,29 @@ def test_a_form_of_ten_certificates_is_read_whole() -> None:
 def test_a_date_may_be_a_date_a_text_or_a_day_number(value: object) -> None:
     def plain(workbook: openpyxl.Workbook) -> None:
         if isinstance(value, int | float):
-            place = where(FORMS[Kind.REVOCATION], 1, "revocation_on", JAPANESE)
-            workbook[place.title][place.cell].number_format = "General"
+            workbook["申請書"]["D30"].number_format = "General"
 
-    assert item(revocation({"revocation_on": value}, plain)).revocation_on == day("2026-12-21")
+    assert wished(change({"change_on": value}, plain)) == day("2026-12-21")
 
 
 def test_days_may_be_counted_from_1904() -> None:
     def from_1904(workbook: openpyxl.Workbook) -> None:
         workbook.epoch = CALENDAR_MAC_1904
 
-    content = revocation({"applied_on": 44895 + 1, "revocation_on": 44915}, from_1904)
-    assert (read(content).applied_on, item(content).revocation_on) == (day("2026-12-02"), day("2026-12-21"))
+    content = change({"applied_on": 44895, "change_on": 44915}, from_1904)
+    assert (read(content).applied_on, wished(content)) == (day("2026-12-01"), day("2026-12-21"))
 
 
 def test_a_date_may_be_one_of_iso_8601() -> None:
     def typed_as_date(part: bytes) -> bytes:
-        cell = layout.cell(FORMS[Kind.REVOCATION], FORMS[Kind.REVOCATION].fields[0]).encode()
-        return part.replace(b'<v>46357</v>', b"<v>2026-12-01T00:00:00</v>").replace(
-            b'r="' + cell + b'" s="10" t="n"', b'r="' + cell + b'" s="10" t="d"'
-        )
+        return re.sub(rb'(r="D30" s="\d+") t="n"><v>46377', rb'\1 t="d"><v>2026-12-21T00:00:00', part)
 
-    assert read(with_part(revocation({}), SHEET_1, typed_as_date)).applied_on == day("2026-12-01")
+    assert wished(with_part(change({}), SHEET_1, typed_as_date)) == day("2026-12-21")
 
 
 @pytest.mark.parametrize("value", [-1, 0, 1e30, 3.5, 99_999, 2_000_000])
 def test_a_number_that_is_no_day_of_this_century_is_no_date(value: float) -> None:
-    (name,) = errors(revocation({"revocation_on": value}))
-    assert name == "1枚目 D24 失効希望日"
+    assert list(errors(change({"change_on": value}))) == ["申請書 D30 変更希望日"]
 
 
 @pytest.mark.parametrize("value", [5, 5.0, "5", "５枚", " 5 "])
@@ -121,57 +125,58 @@ def test_a_count_is_a_whole_number_within_the_limit(value: object) -> None:
 
 
 def test_what_was_typed_in_wide_letters_is_understood() -> None:
-    wide = {"institution": "Ｆ１２３４５６", "cn": "Ｆ１２３４５６－００１", "email": "ｙａｍａｄａ＠ｍｉｄｏｒｉ．ｅｘａｍｐｌｅ"}
-    assert read(revocation(wide)) == read(revocation({}))
+    wide = {"institution": "Ｆ１２３４５６", "email": "ｙａｍａｄａ＠ｍｉｄｏｒｉ．ｅｘａｍｐｌｅ"}
+    assert read(change(wide)) == read(change({}))
 
 
 def test_a_name_may_be_a_number() -> None:
-    assert read(revocation({"institution_name": 77})).institution_name == "77"
+    assert read(change({"institution_name": 77})).institution_name == "77"
 
 
 def test_the_reading_that_excel_keeps_of_a_japanese_text_is_left_out() -> None:
     """Excel for Japanese saves beside 山田 how it was typed, as a run of its own (rPh)."""
     plain = "<t>山田</t>".encode()
     kept = '<r><t>山</t></r><r><t>田</t></r><rPh sb="0" eb="2"><t>ヤマダ</t></rPh><phoneticPr fontId="1"/>'.encode()
-    content = with_part(revocation({}), SHEET_1, lambda part: part.replace(plain, kept))
+    content = with_part(change({}), SHEET_1, lambda part: part.replace(plain, kept))
     assert read(content).administrator.family_name == "山田"
 
 
 def test_texts_may_be_shared_by_the_sheets() -> None:
     """Excel saves each text once, in a part of its own; openpyxl writes them into the cells."""
-    def shared(part: bytes) -> bytes:
-        return part.replace(b't="inlineStr"><is><t>F123456-001</t></is>', b't="s"><v>1</v>')
 
-    content = with_part(revocation({}), SHEET_1, shared)
-    strings = b"<sst><si><t>other</t></si><si><t>F123456-009</t></si></sst>"
-    relation = b'<Relationship Id="rIdS" Type="urn:x/sharedStrings" Target="/xl/strings.xml"/></Relationships>'
-    content = with_part(content, "xl/_rels/workbook.xml.rels", lambda part: part.replace(b"</Relationships>", relation))
-    assert str(item(_with_new_part(content, "xl/strings.xml", strings)).cn) == "F123456-009"
+    def with_texts(*texts: str) -> bytes:
+        files = parts(change({}))
+        cell = files[SHEET_1].replace('t="inlineStr"><is><t>花子</t></is>'.encode(), b't="s"><v>1</v>')
+        relation = b'<Relationship Id="rIdS" Type="urn:x/sharedStrings" Target="/xl/texts.xml"/></Relationships>'
+        relations = files["xl/_rels/workbook.xml.rels"].replace(b"</Relationships>", relation)
+        shared = "<sst>" + "".join(f"<si><t>{text}</t></si>" for text in texts) + "</sst>"
+        return packed(files | {SHEET_1: cell, "xl/_rels/workbook.xml.rels": relations, "xl/texts.xml": shared.encode()})
+
+    named = read(with_texts("他", "華子")).change
+    assert named is not None
+    assert named.successor.given_name == "華子"
     with pytest.raises(UnreadableForm, match="damaged"):
-        read(_with_new_part(content, "xl/strings.xml", b"<sst><si><t>only one</t></si></sst>"))
-
-
-def _with_new_part(content: bytes, name: str, text: bytes) -> bytes:
-    from tests.ca_server.forms.workbooks import packed, parts
-
-    return packed(parts(content) | {name: text})
+        read(with_texts("他"))
 
 
 @pytest.mark.parametrize("value", [True, False, "#N/A", "#REF!"])
 def test_a_value_of_excels_own_is_refused_by_its_cell(value: object) -> None:
-    assert errors(revocation({"cn": value})) == {
-        "1枚目 D22 証明書の CN": "入力欄がエラー値または論理値になっています。削除して、入力し直してください。"
+    assert errors(change({"furigana": value})) == {
+        "申請書 D15 管理者のふりがな": "入力欄がエラー値または論理値になっています。削除して、入力し直してください。"
     }
-    assert list(errors(filled(Kind.REVOCATION, [REVOCATION[0], {"cn": value}]))) == ["2枚目 D22 証明書の CN"]
+
+
+def test_a_value_of_excels_own_on_a_sheet_that_is_blank_otherwise_is_refused_too() -> None:
+    assert list(errors(filled(Kind.REVOCATION, [REVOCATION[0], {"cn": "#N/A"}]))) == ["2枚目 D22 証明書の CN"]
 
 
 def test_a_formula_that_no_program_has_calculated_is_blank() -> None:
-    assert errors(revocation({"furigana": '="やまだ"'})) == {"1枚目 D15 管理者のふりがな": "入力してください。"}
+    assert errors(change({"furigana": '="やまだ"'})) == {"申請書 D15 管理者のふりがな": "入力してください。"}
 
 
 @pytest.mark.parametrize("value", ["", "  ", "\u3000"])
 def test_a_blank_entry_is_to_be_filled_in(value: str) -> None:
-    assert errors(revocation({"email": value})) == {"1枚目 D18 管理者の電子メールアドレス": "入力してください。"}
+    assert errors(change({"email": value})) == {"申請書 D18 管理者の電子メールアドレス": "入力してください。"}
 
 
 def test_a_blank_form_names_every_mandatory_field_of_its_first_sheet() -> None:
@@ -190,7 +195,7 @@ BAD = [
 def test_all_errors_are_named_at_once_in_japanese() -> None:
     assert errors(filled(Kind.REVOCATION, BAD)) == {
         "1枚目 D14 金融機関基本コード": "金融機関基本コードは F と数字 6 桁です（例: F123456）。",
-        "1枚目 D18 管理者の電子メールアドレス": "メールアドレスは「名前@ドメイン」の形で、@ は一つです。",
+        "1枚目 D18 管理者の電子メールアドレス": "メールアドレスは、名前、@ 一つ、ドメインの順に書きます。",
         "1枚目 D23 失効理由": "一覧にある理由から選んでください。",
         "2枚目 D23 失効理由": "入力してください。",
         "2枚目 D24 失効希望日": "2026-12-05 は営業日ではありません。"
@@ -222,7 +227,7 @@ def test_an_eleventh_certificate_is_refused_by_its_sheet() -> None:
     def copied(workbook: openpyxl.Workbook) -> None:
         workbook.copy_worksheet(workbook["10枚目"]).title = "11枚目"
 
-    assert errors(revocation({}, copied)) == {
+    assert errors(altered(copied)) == {
         "11枚目": "この申請書の様式にないシートです。削除してください。申請が残る場合は、別の申請書に記入してください。"
     }
 
@@ -231,21 +236,21 @@ def test_a_renamed_sheet_is_none_of_the_forms() -> None:
     def renamed(workbook: openpyxl.Workbook) -> None:
         workbook["3枚目"].title = "三枚目"
 
-    assert list(errors(filled(Kind.REVOCATION, REVOCATION, change=renamed))) == ["三枚目"]
+    assert list(errors(altered(renamed))) == ["三枚目"]
 
 
 def test_an_empty_sheet_besides_does_no_harm() -> None:
     def added(workbook: openpyxl.Workbook) -> None:
         workbook.create_sheet("メモ")["A1"] = "  "
 
-    assert read(revocation({}, added)) == read(revocation({}))
+    assert read(change({}, added)) == read(change({}))
 
 
 def test_a_sheet_that_was_taken_out_is_blank() -> None:
     def taken_out(workbook: openpyxl.Workbook) -> None:
         del workbook["9枚目"]
 
-    assert read(revocation({}, taken_out)) == read(revocation({}))
+    assert len(read(altered(taken_out)).items) == 2
 
 
 @pytest.mark.parametrize("state", ["hidden", "veryHidden"])
@@ -257,7 +262,7 @@ def test_a_hidden_sheet_that_holds_entries_is_refused(title: str, state: str) ->
         workbook[title].sheet_state = state
         workbook.active = workbook["2枚目"]
 
-    assert errors(filled(Kind.REVOCATION, REVOCATION, change=hidden)) == {
+    assert errors(altered(hidden)) == {
         title: "非表示のシートに記入があります。シートを再表示するか、記入を削除してください。"
     }
 
@@ -266,7 +271,7 @@ def test_a_hidden_sheet_without_entries_does_no_harm() -> None:
     def hidden(workbook: openpyxl.Workbook) -> None:
         workbook["2枚目"].sheet_state = "hidden"
 
-    assert len(read(filled(Kind.REVOCATION, REVOCATION, change=hidden)).items) == 2
+    assert len(read(altered(hidden)).items) == 2
 
 
 @pytest.mark.parametrize(
@@ -277,23 +282,24 @@ def test_a_workbook_that_does_not_say_which_form_it_is_is_none_of_ours(cell: str
     def otherwise(workbook: openpyxl.Workbook) -> None:
         workbook[layout.IDENTITY_SHEET][cell] = value
 
-    with pytest.raises(UnreadableForm, match="none of our forms. Download the blank form"):
-        read(revocation({}, otherwise))
+    with pytest.raises(UnreadableForm, match=r"none of our forms\. Download the blank form"):
+        read(change({}, otherwise))
 
 
 def test_a_workbook_of_somebody_elses_is_none_of_ours() -> None:
     content = io.BytesIO()
     openpyxl.Workbook().save(content)
-    with pytest.raises(UnreadableForm, match="none of our forms. Download the blank form"):
+    with pytest.raises(UnreadableForm, match=r"none of our forms\. Download the blank form"):
         read(content.getvalue())
 
 
 def test_a_form_without_its_first_sheet_is_none_of_ours() -> None:
     def taken_out(workbook: openpyxl.Workbook) -> None:
-        del workbook["1枚目"]
+        del workbook["申請書"]
+        workbook.create_sheet("1枚目")
 
     with pytest.raises(UnreadableForm, match="none of our forms"):
-        read(revocation({}, taken_out))
+        read(change({}, taken_out))
 
 
 @pytest.mark.parametrize("version", [0, 2, "1.5", None])
@@ -301,8 +307,8 @@ def test_a_form_of_another_version_is_to_be_downloaded_anew(version: object) -> 
     def otherwise(workbook: openpyxl.Workbook) -> None:
         workbook[layout.IDENTITY_SHEET][layout.VERSION_CELL] = version
 
-    with pytest.raises(UnreadableForm, match="another version than is in use now. Download the blank form"):
-        read(revocation({}, otherwise))
+    with pytest.raises(UnreadableForm, match=r"another version than is in use now\. Download"):
+        read(change({}, otherwise))
 
 
 def test_a_cell_that_stands_in_a_sheet_twice_is_damage() -> None:
@@ -311,4 +317,4 @@ def test_a_cell_that_stands_in_a_sheet_twice_is_damage() -> None:
         return part.replace(b"</sheetData>", row)
 
     with pytest.raises(UnreadableForm, match="damaged"):
-        read(with_part(revocation({}), SHEET_1, twice))
+        read(with_part(change({}), SHEET_1, twice))

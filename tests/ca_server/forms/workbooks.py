@@ -22,7 +22,9 @@ Entries = Mapping[str, object]
 
 APPLIED_ON = datetime.date(2026, 12, 1)
 RULES = Rules(Calendar(), APPLIED_ON)
-STATIONERY = Stationery("割符監督庁", ("割符監督庁 認証担当", "登録局"), "https://ca.example/cps", "https://ca.example/privacy")
+STATIONERY = Stationery(
+    "割符監督庁", ("割符監督庁 認証担当", "登録局"), "https://ca.example/cps", "https://ca.example/privacy"
+)
 LANGUAGES = {code: choose(code, {}) for code in CODES}
 JAPANESE = LANGUAGES["ja"]
 BOTH = [(kind, code) for kind in Kind for code in CODES]
@@ -72,15 +74,15 @@ def filled(
     kind: Kind,
     sheets: Sequence[Entries],
     language: str = "ja",
-    change: Callable[[openpyxl.Workbook], None] = lambda _: None,
+    alter: Callable[[openpyxl.Workbook], None] = lambda _: None,
 ) -> bytes:
-    """Return a form with entries, and changed further as a person could."""
+    """Return a form with entries, and altered further as a person could."""
     workbook = openpyxl.load_workbook(io.BytesIO(blank(kind, language)))
     for number, entries in enumerate(sheets, start=1):
         for name, value in entries.items():
             place = where(FORMS[kind], number, name, LANGUAGES[language])
             workbook[place.title][place.cell] = value
-    change(workbook)
+    alter(workbook)
     content = io.BytesIO()
     workbook.save(content)
     return content.getvalue()
@@ -112,7 +114,7 @@ def parts(content: bytes) -> dict[str, bytes]:
 def packed(files: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     """Return the archive of some parts."""
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", compression) as archive:
+    with zipfile.ZipFile(content, "w", compression, compresslevel=1) as archive:
         for name, text in files.items():
             archive.writestr(name, text)
     return content.getvalue()

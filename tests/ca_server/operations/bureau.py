@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,18 @@ from ca_server.authority.issuer import Issuer
 from ca_server.authority.ocsp import OcspStatus
 from ca_server.authority.profile import CertificateProfile
 from ca_server.authority.signer import Signer
+from ca_server.cli.options import acting_as
 from ca_server.clock import DAY, MINUTE
 from ca_server.domain.administrators import Administrator
+from ca_server.domain.applications import Filed, Kind, Receipt
+from ca_server.domain.forms import Faulty
 from ca_server.domain.officers import Acting, Officer, Role
-from ca_server.errors import CredentialRefused
+from ca_server.errors import CredentialRefused, Invalid
 from ca_server.ids import new_id
-from ca_server.operations import accounts, enrolment, issuance, publication
+from ca_server.operations import accounts, applications, enrolment, issuance, publication
 from ca_server.operations.books.clear_text import Places
 from ca_server.operations.reconcile import Balance, Premises, balance
-from ca_server.store import SynchronousDatabase, credentials, officers
+from ca_server.store import Connection, SynchronousDatabase, credentials, officers
 from keys.csr import build_signing_request, parse_signing_request
 from keys.generate import generate
 from keys.policy import spki_sha256
@@ -37,7 +41,7 @@ from protocol import jwk
 from protocol.names import CommonName
 from protocol.renewal_info import RenewalTimes
 from protocol.vocabulary import IdentifierType
-from tests.ca_server.paper import INSTITUTION, NOW, SEALER, Desk, an_issuance
+from tests.ca_server.paper import INSTITUTION, NOW, SEALER, Desk, an_issuance, read
 
 ISSUER = "issuing-1"
 OTHER = "F654321"
@@ -138,6 +142,24 @@ class Bureau(Desk):
     def crl_file(self) -> Path:
         return self.folder / "public" / f"{ISSUER}.crl"
 
+    def submit(self, kind: Kind, sheets: Sequence[Mapping[str, str]], officer: str) -> Filed | Invalid:
+        """Have an officer file a form as texts, the way the command line does. Raises NotEntitled, NotFound."""
+        self.records.read(registration_officer, officer)
+        try:
+            form = read(kind, *sheets, now=self.now)
+        except Faulty as faulty:
+            self.records.write(self._refuse, kind, faulty, officer)
+            return faulty
+
+        def operation(connection: Connection) -> Filed | Invalid:
+            return applications.file(connection, form, _receipt(connection, officer), self.now)
+
+        return self.records.write(operation)
+
+    def _refuse(self, connection: Connection, kind: Kind, faulty: Faulty, officer: str) -> None:
+        applications.refuse(connection, _receipt(connection, officer), kind, sorted(faulty.fields), self.now)
+        applications.warn_owners(connection, faulty.foreign, self.now)
+
     def pair(self, cn: str) -> Pair:
         """Return the live pair of a seat, as its two mails bring it."""
         (credential,) = self.records.read(credentials.live_of_seat, CommonName.parse(cn))
@@ -225,6 +247,15 @@ class Bureau(Desk):
     def _room(self) -> issuance.Room:
         issuer = Issuer(ISSUER, house().issuing, lambda serial: self.records.read(issuance.planned_certificate, serial))
         return issuance.Room(house().leaves, issuer, _RULES, "bureau")
+
+
+def registration_officer(connection: Connection, name: str) -> Acting:
+    """Return the officer who may decide, looked up in the transaction that does. Raises NotEntitled, NotFound."""
+    return acting_as(connection, name, Role.REGISTRATION)
+
+
+def _receipt(connection: Connection, officer: str) -> Receipt:
+    return Receipt(registration_officer(connection, officer), "test")
 
 
 @functools.cache

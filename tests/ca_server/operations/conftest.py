@@ -1,7 +1,8 @@
 """One real CA a session, made by its commands and then stopped; for each test a copy of its folder to spoil.
 
 F123456-001 was renewed, -002 revoked with its key compromised, of -003 a renewal was planned and aborted, -004 and -005
-were never fetched; application 2 was returned.
+were never fetched; application 2 was returned. -004 was suspended on a call and released. Application 3 came as a
+workbook and waits for the day on which -005 is revoked.
 """
 
 import asyncio
@@ -20,13 +21,16 @@ from ca_server.app import crl_entry
 from ca_server.authority.issuer import Issuer
 from ca_server.authority.profile import CertificateProfile
 from ca_server.cli.reconcile import premises
-from ca_server.clock import SystemClock
+from ca_server.clock import SystemClock, day_in_tokyo
 from ca_server.config import Config, load
+from ca_server.domain.applications import Kind
+from ca_server.domain.calendar import Calendar
 from ca_server.ids import new_id
 from ca_server.operations import enrolment, issuance
 from ca_server.operations.books import ocsp
 from ca_server.operations.reconcile import Balance, balance
 from keys.csr import build_signing_request, parse_signing_request
+from tests.ca_server.forms.workbooks import WHO, filled
 from tests.end_to_end.agency import OFFICERS, Agency
 
 
@@ -174,7 +178,23 @@ def _live(agency: Agency) -> None:
     agency.revoke(invitations[1].cn, reason="keyCompromise")
     returned = agency.file(1)
     agency.ca("application", "return", str(returned), "--reason", "unsigned", "--officer", OFFICERS[1])
-    _wait(lambda: {"fetched", "revoked", "returned"} <= {mail["kind"] for mail in agency.mails()})
+    _on_paper(agency)
+    expected = {"fetched", "revoked", "returned", "suspended", "released"}
+    _wait(lambda: expected <= {mail["kind"] for mail in agency.mails()})
+
+
+def _on_paper(agency: Agency) -> None:
+    call = ("--reason", "lost", "--caller", "the administrator")
+    agency.ca("certificate", "suspend", "F123456-004", *call, "--officer", OFFICERS[0])
+    agency.ca("certificate", "release", "F123456-004", "--officer", OFFICERS[0])
+    today = day_in_tokyo(SystemClock().now())
+    entries = {"applied_on": today, "institution_name": "みどり銀行", "cn": "F123456-005", "reason": "unused"}
+    entries["revocation_on"] = Calendar().earliest(today)
+    form = agency.scratch / "dcm903.xlsx"
+    form.write_bytes(filled(Kind.REVOCATION, [{**WHO, **entries}]))
+    number = agency.ca("application", "submit", str(form), "--reference", "7", "--officer", OFFICERS[0])["number"]
+    agency.decide(number)
+    _wait(lambda: agency.ca("application", "show", str(number))["status"] == "waiting")
 
 
 def _wait(done: Callable[[], bool]) -> None:
@@ -197,6 +217,7 @@ def _names(records: Records) -> dict[str, str]:
         "decision": "SELECT id FROM revocation WHERE cn = 'F123456-002'",
         "examiner": "SELECT examined_by FROM application WHERE number = 1",
         "approver": "SELECT approved_by FROM application WHERE number = 1",
+        "call": "SELECT id FROM call",
     }
     return {name: str(records.fetch(query)[0]) for name, query in queries.items()}
 

@@ -1,7 +1,7 @@
 """The small model of the walks: what the requirements say of applications, calls and pairs, in a few dictionaries.
 
 Written from requirements N1, A4 to A10, E4, M1, R2 and protocol.md's rules of state, not from the code: plain, slow,
-without a database or a clock. `verdict` and `may_…` say what is allowed, the other methods what follows from it.
+without a database or a clock. `verdict` and `may…` say what is allowed, the other methods what follows from it.
 """
 
 import dataclasses
@@ -142,8 +142,8 @@ class Model:
     """When the live pair of a CN was made, and when it ends."""
     officers: set[str]
     """Registration officers who may act."""
-    bound: set[str] = dataclasses.field(default_factory=set)
-    """CNs with an account that may still fetch."""
+    bound: dict[str, str] = dataclasses.field(default_factory=dict)
+    """The account of a CN that may still fetch."""
     papers: dict[int, Paper] = dataclasses.field(default_factory=dict)
     calls: list[Call] = dataclasses.field(default_factory=list)
 
@@ -197,33 +197,39 @@ class Model:
     def _open(self) -> list[Paper]:
         return [paper for paper in self.papers.values() if paper.status in OPEN]
 
-    def may_examine(self, number: int, officer: str) -> bool:
-        return officer in self.officers and self.papers[number].status == "received"
-
-    def may_approve(self, number: int, officer: str) -> bool:
-        """Tell whether it was examined, by another officer, and its administrator is still the one (A6, A7)."""
+    def may(self, act: str, number: int, officer: str) -> bool:
+        """Tell whether an officer may take an application on (A6): whoever filed or examined it does not approve."""
         paper = self.papers[number]
-        registered = self.administrators.get(paper.institution, paper.administrator)
-        others = officer in self.officers - {paper.filed_by, paper.examined_by}
-        return others and paper.status == "examined" and paper.administrator == registered
+        match act:
+            case "examine":
+                allowed = paper.status == "received"
+            case "approve":
+                same = self.administrators.get(paper.institution, paper.administrator) == paper.administrator
+                allowed = paper.status == "examined" and officer not in (paper.filed_by, paper.examined_by) and same
+            case "return":
+                allowed = paper.status in ("received", "examined")
+            case "call back":
+                allowed = paper.status in OPEN and paper.successor is not None and not paper.called_back
+            case _:
+                allowed = paper.status in OPEN
+        return allowed and officer in self.officers
 
-    def may_return(self, number: int, officer: str) -> bool:
-        return officer in self.officers and self.papers[number].status in ("received", "examined")
-
-    def may_withdraw(self, number: int, officer: str) -> bool:
-        return officer in self.officers and self.papers[number].status in OPEN
-
-    def may_call_back(self, number: int, officer: str) -> bool:
+    def decide(self, act: str, number: int, officer: str, today: datetime.date) -> None:
+        """Take an application on; a first one registers its institution and administrator when approved (A7)."""
         paper = self.papers[number]
-        is_change = paper.successor is not None and not paper.called_back
-        return officer in self.officers and is_change and paper.status in OPEN
-
-    def approve(self, number: int, officer: str, today: datetime.date) -> None:
-        """Approve it; a first application registers its institution and administrator (A7)."""
-        paper = self.papers[number]
-        paper.status, paper.approved_by, paper.approved_on = "approved", officer, today
-        self.administrators.setdefault(paper.institution, paper.administrator)
-        self.last_numbers.setdefault(paper.institution, 0)
+        match act:
+            case "examine":
+                paper.status, paper.examined_by = "examined", officer
+            case "approve":
+                paper.status, paper.approved_by, paper.approved_on = "approved", officer, today
+                self.administrators.setdefault(paper.institution, paper.administrator)
+                self.last_numbers.setdefault(paper.institution, 0)
+            case "return":
+                paper.status = "returned"
+            case "call back":
+                paper.called_back = True
+            case _:
+                paper.status = "withdrawn"
 
     def due(self, today: datetime.date) -> set[Step]:
         """Return what is to be carried out: each half on its own day, an urgent revocation at once (A1, A9, M1)."""
@@ -272,27 +278,25 @@ class Model:
         for cn, (_, ends) in self.pairs.items():
             if cn.startswith(paper.institution) and now < ends:
                 self.pairs[cn] = (now, now + PAIR_SECONDS)
-        self.bound = {cn for cn in self.bound if not cn.startswith(paper.institution)}
+        self.bound = {cn: account for cn, account in self.bound.items() if not cn.startswith(paper.institution)}
+
+    def revoke_on_a_call(self, cn: str, reason: str, now: int, today: datetime.date) -> None:
+        """Revoke a CN before its form came, which is owed then (A9)."""
+        self.revoke(cn, reason)
+        self.calls.append(Call(cn, now, today))
 
     def revoke(self, cn: str, reason: str) -> None:
         """Revoke a CN with all it has, for ever: the first reason stands (R2)."""
         if self.seats[cn].status != "revoked":
             self.seats[cn].status, self.seats[cn].reason = "revoked", reason
         self.pairs.pop(cn, None)
-        self.bound.discard(cn)
+        self.bound.pop(cn, None)
 
-    def may_suspend(self, cn: str, officer: str) -> bool:
-        return officer in self.officers and self.seats[cn].status in ("approved", "active")
-
-    def may_hold(self, cn: str, number: int, officer: str) -> bool:
+    def may_hold(self, cn: str, number: int) -> bool:
         """Tell whether an urgent form that had to be returned names the CN, which was not held on it before (A7)."""
         paper = self.papers[number]
         urgent = any(line.cn == cn and line.urgent for line in paper.lines) and paper.status == "returned"
-        before = any(call.cn == cn and call.paper == number for call in self.calls)
-        return self.may_suspend(cn, officer) and urgent and not before
-
-    def may_release(self, cn: str, officer: str) -> bool:
-        return officer in self.officers and self.seats[cn].status == "suspended"
+        return urgent and not any(call.cn == cn and call.paper == number for call in self.calls)
 
     def suspend(self, cn: str, now: int, today: datetime.date, paper: int | None = None) -> None:
         """Suspend a CN on a call, or on a returned form through the third business day after today (A7, A9)."""
@@ -338,9 +342,9 @@ class Model:
         """Tell whether a PC may bind an account with the live pair of a CN (E4, rule 5 of state)."""
         return cn in self.pairs and now < self.pairs[cn][1] and self.seats[cn].status == "approved"
 
-    def may_fetch(self, cn: str) -> bool:
-        """Tell whether the account of a CN may have its first certificate, also after the pair ran out (rule 3)."""
-        return cn in self.bound and self.seats[cn].status == "approved"
+    def may_fetch(self, cn: str, account: str) -> bool:
+        """Tell whether an account may have the first certificate, also after its pair ran out (rule 3 of state)."""
+        return self.bound.get(cn) == account and self.seats[cn].status == "approved"
 
     def fetched(self, cn: str, serial: str) -> None:
         """Note the first certificate of a CN, which uses its pair up (E2)."""

@@ -168,6 +168,18 @@ async def test_the_first_mail_accepted_lets_all_others_follow_at_once(place: Pla
     assert len(place.rows("sent")) == 40
 
 
+async def test_the_next_outage_begins_with_short_pauses_again(place: Place) -> None:
+    await place.post(1)
+    place.answer = lambda _: AWAY
+    await place.pass_by(60)
+    place.answer = lambda _: Accepted()
+    await place.pass_by(40)
+    await place.post(1)
+    place.answer = lambda _: AWAY
+    await place.pass_by(10)
+    assert place.tries()[-3:] == [100, 103, 109]
+
+
 async def test_the_server_is_an_alarm_once_when_it_goes_and_once_when_it_is_back(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:

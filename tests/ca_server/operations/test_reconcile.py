@@ -8,6 +8,7 @@ from tests.ca_server.operations.conftest import Records
 
 BOOKS = (
     "applications",
+    "files",
     "seats",
     "credentials",
     "plans",
@@ -63,7 +64,9 @@ revoked = _set("certificate", "serial = :revoked")
 decision = _set("revocation", "id = :decision")
 newest_crl = _set("crl", "number = (SELECT max(number) FROM crl)")
 mail = _set("outbox", "serial = :renewed")
-item = _set("application_item", "position = 1")
+item = _set("application_item", "position = 1 AND application = 1")
+kept = _set("application_file", "application = 3")
+call = _set("call", "id = :call")
 
 PLANTED: dict[str, list[tuple[str, str]]] = {
     "applications": [
@@ -81,6 +84,23 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("which there is none of", application("status = 'lost'")),
         ("cannot be read", application("institution = 'Bank'")),
         ("only received", application("status = 'received'")),
+        (
+            "The change of application 3 is done, and its moment is None",
+            "INSERT INTO administrator_change (application, reason, furigana, family_name, given_name, email, half)"
+            " VALUES (3, 'other', 'a', 'b', 'c', 'd@example.jp', 'done')",
+        ),
+        (
+            "The change of application 3 names a call-back by nobody",
+            "INSERT INTO administrator_change"
+            " (application, reason, furigana, family_name, given_name, email, half, called_by)"
+            " VALUES (3, 'other', 'a', 'b', 'c', 'd@example.jp', 'waiting', 'nobody')",
+        ),
+    ],
+    "files": [
+        ("The file of application 3 does not open", kept("sealed = x'00'")),
+        ("The file of application 3 does not open", kept("sha256 = 'abc'")),
+        ("The file of application 3 should have been erased", kept("keep_until = 0")),
+        ("The file of application 99 belongs to no application", kept("application = 99")),
     ],
     "seats": [
         ("F123456-005 has a number that F123456 has not", "UPDATE institution SET last_number = 4"),
@@ -99,6 +119,13 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("F123456-004 is not revoked", item("revocation = 'done', cn = 'F123456-004'")),
         ("has an issuance that is due and the CN", item("issuance = 'due'")),
         ("assigned F123456-004, which is no seat", "DELETE FROM seat WHERE cn = 'F123456-004'"),
+        ("F123456-005 is suspended, but no call says so", "UPDATE seat SET status = 'suspended' WHERE cn LIKE '%5'"),
+        ("F123456-004 is not suspended, but a call says so", call("released_at = NULL")),
+        (
+            "{third} of F123456-003 is issued, unlike its seat",
+            "UPDATE seat SET status = 'suspended' WHERE cn LIKE '%3'",
+        ),
+        ("{third} of F123456-003 is suspended, unlike its seat", third("status = 'suspended'")),
     ],
     "credentials": [
         ("{used} of F123456-001 is replaced, but the certificate {renewed}", used("status = 'replaced'")),
@@ -189,6 +216,19 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("{third} of F123456-003 has 2 fetched mails", mail("serial = :third")),
         ("of F123456-001 is dead: 550", mail("status = 'dead', failure = '550'")),
         ("but its credential lives", "UPDATE outbox SET status = 'void' WHERE credential_id = :live"),
+        ("The call {call} about F123456-004 lacks its mail", "DELETE FROM outbox WHERE kind = 'suspended'"),
+        ("The call {call} about F123456-004 lacks its mail", "DELETE FROM outbox WHERE kind = 'released'"),
+        (
+            "The withdrawn application 2 has no withdrawn mail",
+            "UPDATE application SET status = 'withdrawn' WHERE number = 2",
+        ),
+        ("has no expired-unused mail", live("status = 'expired'")),
+        (
+            "The administrator change of application 3 was not told",
+            "INSERT INTO administrator_change"
+            " (application, reason, furigana, family_name, given_name, email, half, changed_at)"
+            " VALUES (3, 'other', 'a', 'b', 'c', 'd@example.jp', 'done', 1)",
+        ),
         ("is about abc, which is not there", mail("serial = 'abc'")),
         ("'lost', which there is none of", mail("status = 'lost'")),
     ],

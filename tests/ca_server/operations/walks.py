@@ -1,0 +1,338 @@
+"""Random walks of three registration officers, a help desk officer, two institutions, a third one, and the clock.
+
+A walk does to a real CA, with its operations, calendar and keys and a database of its own, what officers,
+administrators, PCs and the schedule do, in and out of turn, and to the small model the same (`agreement`).
+"""
+
+import datetime
+from typing import Any
+from unittest import mock
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+
+from ca_server.clock import DAY, HOUR
+from ca_server.domain.administrators import Administrator
+from ca_server.domain.applications import Filed, Kind, Status
+from ca_server.domain.calendar import Calendar
+from ca_server.domain.reasons import Reason
+from ca_server.operations import applications, carrying_out, invitation, suspension
+from ca_server.operations.books import ocsp
+from ca_server.operations.carrying_out import Part
+from ca_server.store import Connection, officers
+from protocol.names import CommonName
+from tests.ca_server.operations.agreement import Agreement, Tally
+from tests.ca_server.operations.bureau import OTHER, OTHER_NAME, TANAKA, registration_officer
+from tests.ca_server.operations.model import (
+    HOLD_DAYS,
+    REASONS,
+    REFUSED,
+    REMINDER_DAYS,
+    SENT_BACK,
+    TAKEN,
+    Line,
+    Paper,
+    Seat,
+)
+from tests.ca_server.paper import INSTITUTION, NOW, SUZUKI, YAMADA, successor, who
+
+THIRD = "F777777"
+SATO = Administrator("佐藤", "次郎", "さとう じろう", "sato@aoba.example")
+KATO = Administrator("加藤", "三郎", "かとう さぶろう", "kato@asahi.example")
+MALLORY = Administrator("山田", "太郎", "やまだ たろう", "mallory@evil.example")
+PEOPLE = {person.email: person for person in (YAMADA, SUZUKI, TANAKA, SATO, KATO, MALLORY)}
+FIRST = {INSTITUTION: YAMADA, OTHER: TANAKA, THIRD: KATO}
+NAMES = {INSTITUTION: "みどり銀行", OTHER: OTHER_NAME, THIRD: "あさひ信用組合"}
+LONGEST = 300 * DAY
+STEPS = 30
+
+DECISIONS = {
+    "examine": applications.examine,
+    "approve": lambda connection, *who_and_when: applications.approve(connection, *who_and_when, four_eyes=True),
+    "return": lambda connection, number, by, now: applications.send_back(connection, number, by, "unclear", now),
+    "withdraw": lambda connection, number, by, now: applications.withdraw(connection, number, by, "not needed", now),
+    "call back": lambda connection, number, by, now: applications.call_back(
+        connection, number, by, ("03-0000-0000", "the director"), now
+    ),
+}
+
+codes = st.sampled_from([INSTITUTION, INSTITUTION, OTHER, OTHER, THIRD])
+deciding = st.sampled_from(["alice", "bob", "carol"] * 3 + ["dave"])
+honesty = st.sampled_from([True] * 4 + [False])
+places = st.sampled_from(range(60))
+reasons = st.sampled_from(sorted(REASONS))
+days_ahead = st.sampled_from([None] * 12 + list(range(24)))
+
+
+class Walk(Agreement):
+    """One walk: each rule is a step, taken in the records and in the model."""
+
+    @rule(code=codes, count=st.sampled_from([1, 2, 3]), honest=honesty, officer=deciding)
+    def apply_for_new_ones(self, code: str, count: int, honest: bool, officer: str) -> None:
+        self._file("DCM902", code, honest, officer, [Line(issues=True) for _ in range(count)])
+
+    @rule(
+        code=codes,
+        named=st.lists(st.tuples(places, reasons), min_size=1, max_size=3),
+        days=st.tuples(days_ahead, days_ahead),
+        replaces=st.booleans(),
+        honest=honesty,
+        officer=deciding,
+    )
+    def apply_to_revoke(
+        self,
+        code: str,
+        named: list[tuple[int, str]],
+        days: tuple[int | None, int | None],
+        replaces: bool,
+        honest: bool,
+        officer: str,
+    ) -> None:
+        revoked_on, issued_on = map(self._ahead, days)
+        lines = {
+            cn: Line(cn, reason, revoked_on, replaces, issued_on if replaces else None)
+            for cn, reason in ((self._named(code, place), reason) for place, reason in named)
+        }
+        self._file("DCM904" if replaces else "DCM903", code, honest, officer, list(lines.values()))
+
+    @rule(code=codes, address=st.sampled_from(sorted(PEOPLE)), days=days_ahead, honest=honesty, officer=deciding)
+    def apply_for_a_change(self, code: str, address: str, days: int | None, honest: bool, officer: str) -> None:
+        self._file("DCM905", code, honest, officer, [], successor=address, changed_on=self._ahead(days))
+
+    @rule(act=st.sampled_from(sorted(DECISIONS)), place=places, officer=deciding)
+    def decide(self, act: str, place: int, officer: str) -> None:
+        """Have an officer do anything to any application, in and out of turn."""
+        self._decide(act, self._recent(place), officer)
+
+    @precondition(lambda self: self._undecided())
+    @rule(place=places, able=st.permutations(["alice", "bob", "carol"]))
+    def pass_on(self, place: int, able: list[str]) -> None:
+        """Have an application taken to its next step by the first officer who may."""
+        number = self._undecided()[place % len(self._undecided())]
+        act = "examine" if self.model.papers[number].status == "received" else "approve"
+        self._decide(act, number, next((each for each in able if self.model.may(act, number, each)), able[0]))
+
+    @rule(act=st.sampled_from(["revoke", "suspend", "release"]), place=places, reason=reasons, officer=deciding)
+    def take_a_call(self, act: str, place: int, reason: str, officer: str) -> None:
+        cn, now = self._any_cn(place), self.bureau.now
+        status = self.model.seats.get(cn, Seat("unknown")).status
+        allowed = officer in self.model.officers and status in {
+            "revoke": ("approved", "active", "suspended"),
+            "suspend": ("approved", "active"),
+            "release": ("suspended",),
+        }.get(act, ())
+
+        def operation(connection: Connection) -> Any:
+            by, name = registration_officer(connection, officer), CommonName.parse(cn)
+            if act == "release":
+                return suspension.release(connection, name, by.actor, now)
+            request = suspension.Request(Reason(reason), "the administrator", by)
+            operate = suspension.suspend if act == "suspend" else suspension.revoke
+            return operate(connection, name, request, self.bureau.entry, now)
+
+        self.attempt(f"{act} on a call: {cn}, which is {status}, by {officer}", allowed, operation)
+        if allowed:
+            match act:
+                case "revoke":
+                    self.model.revoke_on_a_call(cn, reason, now, self.today)
+                case "suspend":
+                    self.model.suspend(cn, now, self.today)
+                case _:
+                    self.model.release(cn)
+
+    @rule(place=places, other=places, officer=deciding)
+    def hold(self, place: int, other: int, officer: str) -> None:
+        """Suspend a CN on a form, mostly one that was returned and names it."""
+        returned = [number for number, paper in self.model.papers.items() if paper.status == "returned"]
+        number = returned[place % len(returned)] if returned else self._recent(place)
+        cns = [line.cn for line in self.model.papers[number].lines if line.cn in self.model.seats]
+        cn = cns[other % len(cns)] if cns else sorted(self.model.seats)[other % len(self.model.seats)]
+        free = self.model.seats[cn].status in ("approved", "active") and officer in self.model.officers
+        allowed = free and self.model.may_hold(cn, number)
+
+        def operation(connection: Connection) -> Any:
+            by = registration_officer(connection, officer)
+            form = suspension.OnForm(number, by, Calendar(), HOLD_DAYS)
+            return suspension.hold(connection, CommonName.parse(cn), form, self.bureau.entry, self.bureau.now)
+
+        self.attempt(f"hold on a form: {cn} on application {number} by {officer}", allowed, operation)
+        if allowed:
+            self.model.suspend(cn, self.bureau.now, self.today, number)
+
+    @precondition(lambda self: len(self.model.officers) == 3)
+    @rule(officer=st.sampled_from(["alice", "bob", "carol"]))
+    def disable_an_officer(self, officer: str) -> None:
+        def operation(connection: Connection) -> None:
+            officers.disable(connection, officers.by_name(connection, officer), self.bureau.now, "login:test")
+
+        self.attempt("disable an officer", True, operation)
+        self.model.officers.discard(officer)
+
+    # What the clock and the schedule do
+
+    @precondition(lambda self: self.bureau.now < NOW + LONGEST)
+    @rule(hours=st.sampled_from([1, 5, 12, 24, 24, 48, 72, 5 * 24, 9 * 24]))
+    def wait(self, hours: int) -> None:
+        self.bureau.now += hours * HOUR
+
+    @rule(most=st.sampled_from([1, 99, 99, 99]))
+    def carry_out(self, most: int) -> None:
+        """Take the steps that are due, sometimes only the first of them."""
+        steps = self.bureau.records.read(carrying_out.steps, self.bureau.terms, self.bureau.now)
+        real = {(step.number, str(step.part), step.position) for step in steps if step.part is not Part.NOTHING}
+        due = self.model.due(self.today)
+        self.require(real == due, f"due on {self.today} are {sorted(due)}, but the schedule takes {sorted(real)}")
+        urgent = [self.model.papers[step.number].urgent for step in steps]
+        self.require(urgent == sorted(urgent, reverse=True), f"what is urgent does not come first: {steps}")
+        for step in steps[:most]:
+            self._carry_out(step)
+
+    @rule(place=places, part=st.sampled_from([Part.REVOCATION, Part.ISSUANCE, Part.CHANGE]))
+    def carry_out_in_any_turn(self, place: int, part: Part) -> None:
+        """Ask for a step of any application, which comes to nothing unless it is due."""
+        self._carry_out(carrying_out.Step(self._recent(place), part, 1 if part is Part.REVOCATION else 0))
+
+    def _carry_out(self, step: carrying_out.Step) -> None:
+        now, known = self.bureau.now, (step.number, str(step.part), step.position)
+        self.bureau.records.write(carrying_out.carry_out, step, self.bureau.terms, self.bureau.entry, now)
+        if known in self.model.due(self.today):
+            self.model.carry_out(known, now, self.today)
+            self.tally.deeds[f"{step.part} carried out"] += 1
+        self.mails_go_to_administrators_of_their_time()
+
+    @rule()
+    def keep_house(self) -> None:
+        """Release holds that are over, ask for forms that are owed, end pairs that ran out."""
+        now, write = self.bureau.now, self.bureau.records.write
+        for what, done, expected in (
+            ("holds lapsed", write(suspension.release_over, now), self.model.release_over(self.today)),
+            (
+                "forms asked for",
+                write(suspension.remind, Calendar(), REMINDER_DAYS, now),
+                self.model.remind(self.today),
+            ),
+            ("pairs ran out", write(invitation.expire, now), self.model.expire(now)),
+        ):
+            self.require(done == expected, f"{done} {what} on {self.today}, and should be {expected}")
+            self.tally.deeds[what] += done
+
+    @rule()
+    def balance_the_books(self) -> None:
+        self.balance()
+
+    # What PCs do
+
+    @precondition(lambda self: self.model.pairs)
+    @rule(place=places)
+    def bind(self, place: int) -> None:
+        """Have a PC bind an account with the live pair of a CN."""
+        cn = sorted(self.model.pairs)[place % len(self.model.pairs)]
+        pair, allowed = self.bureau.pair(cn), self.model.may_bind(cn, self.bureau.now)
+        account = self.act(f"bind: {cn}", allowed, lambda: self.bureau.bind(pair))
+        if allowed:
+            self.model.bound[cn] = account
+            self.accounts.append((cn, account))
+
+    @precondition(lambda self: self.ended)
+    @rule(place=places)
+    def bind_with_an_ended_pair(self, place: int) -> None:
+        pair = self.ended[place % len(self.ended)]
+        self.act("bind with an ended pair", False, lambda: self.bureau.bind(pair))
+
+    @precondition(lambda self: self.accounts)
+    @rule(place=places)
+    def fetch(self, place: int) -> None:
+        """Have a PC fetch its first certificate with an account that it bound, or that another took over."""
+        cn, account = self.accounts[place % len(self.accounts)]
+        allowed = self.model.may_fetch(cn, account)
+        serial = self.act(f"fetch: {cn}", allowed, lambda: self.bureau.enrol(account))
+        if allowed:
+            self.model.fetched(cn, serial)
+
+    def _file(self, kind: str, code: str, honest: bool, officer: str, lines: list[Line], **change: Any) -> None:
+        registered = self.model.administrators.get(code, FIRST[code].email)
+        paper = Paper(kind, code, registered if honest else MALLORY.email, officer, self.bureau.now, lines, **change)
+        entitled = officer in self.model.officers
+        verdict = self.model.verdict(paper, self.today) if entitled else REFUSED
+        self.warned = self.model.warned(paper, self.today) if entitled else []
+        outcome = self.tried(lambda: self.bureau.submit(Kind(kind), _sheets(paper, self.today), officer))
+        said = REFUSED
+        if isinstance(outcome, Filed):
+            said = SENT_BACK if outcome.status is Status.RETURNED else TAKEN
+            paper.status = str(outcome.status)
+            self.model.papers[outcome.number] = paper
+        self.require(said == verdict, f"a {kind} was {said}, and should be {verdict}: {paper} ({outcome})")
+        self.tally.deeds[f"{kind} {said}"] += 1
+
+    def _decide(self, act: str, number: int, officer: str) -> None:
+        allowed, now = self.model.may(act, number, officer), self.bureau.now
+
+        def operation(connection: Connection) -> Any:
+            return DECISIONS[act](connection, number, registration_officer(connection, officer), now)
+
+        self.attempt(f"{act}: application {number} by {officer}", allowed, operation)
+        if allowed:
+            self.model.decide(act, number, officer, self.today)
+
+    def _undecided(self) -> list[int]:
+        return [number for number, paper in self.model.papers.items() if paper.status in ("received", "examined")]
+
+    def _recent(self, place: int) -> int:
+        """Return the number of one of the last applications."""
+        numbers = sorted(self.model.papers)[-8:]
+        return numbers[place % len(numbers)]
+
+    def _ahead(self, days: int | None) -> datetime.date | None:
+        return None if days is None else self.today + datetime.timedelta(days)
+
+    def _any_cn(self, place: int) -> str:
+        cns = [*sorted(self.model.seats), f"{INSTITUTION}-500"]
+        return cns[place % len(cns)]
+
+    def _named(self, code: str, place: int) -> str:
+        """Return a CN of the institution, sometimes another's or one that nobody has."""
+        own = sorted(cn for cn in self.model.seats if cn.startswith(code))
+        foreign = sorted(cn for cn in self.model.seats if not cn.startswith(code))
+        if place == 0 or not own:
+            return f"{code}-500"
+        return foreign[place % len(foreign)] if place < 6 else own[place % len(own)]
+
+
+def _sheets(paper: Paper, today: datetime.date) -> list[dict[str, str]]:
+    """Return the form as its applicant fills it in."""
+    first = who(PEOPLE[paper.administrator], paper.institution, institution_name=NAMES[paper.institution])
+    first |= {"applied_on": str(today)}
+    if paper.kind == "DCM902":
+        return [first | {"count": str(len(paper.lines))}]
+    if paper.successor is not None:
+        return [first | successor(PEOPLE[paper.successor]) | {"change_on": str(paper.changed_on or "")}]
+    lines = [
+        {
+            "cn": str(line.cn),
+            "reason": line.reason,
+            "revocation_on": str(line.revoked_on or ""),
+            "issuance_on": str(line.issued_on or ""),
+        }
+        for line in paper.lines
+    ]
+    return [first | lines[0], *lines[1:]]
+
+
+def walk(count: int, *, seed: int = 1, shrink: bool = True) -> Tally:
+    """Walk so many times, and return what was done. Raises AssertionError with the first finding and how it came."""
+    tally = Tally()
+    machine = hypothesis.seed(seed)(type("Walk", (Walk,), {"tally": tally}))
+    settings = hypothesis.settings(
+        max_examples=count,
+        stateful_step_count=STEPS,
+        phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
+        report_multiple_bugs=False,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    with mock.patch.object(ocsp, "UNKNOWN_SERIALS", 5):
+        run_state_machine_as_test(machine, settings=settings)
+    return tally
