@@ -2,7 +2,7 @@
 
 import dataclasses
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import click
@@ -10,14 +10,15 @@ import click
 from ca_server import store
 from ca_server.cli import timeline
 from ca_server.cli.front import Group
-from ca_server.cli.inventory import cell, code_of, day, document, times_of
+from ca_server.cli.inventory import code_of, day, document, times_of
 from ca_server.cli.options import acting_as, common, now, officer_option, open_records, patient, settings
-from ca_server.cli.output import answer, answer_table, say
+from ca_server.cli.output import answer, say
+from ca_server.cli.table import draw
 from ca_server.domain.help_desk import Caller, MailedHalf
 from ca_server.domain.inventory import Entry
 from ca_server.domain.officers import Role
 from ca_server.errors import Invalid, Refusal
-from ca_server.language import Sentence, sentence
+from ca_server.language import sentence
 from ca_server.operations import help_desk, history, inventory
 from ca_server.operations.help_desk import Done, Replacing
 from protocol.names import BadName, CommonName
@@ -41,18 +42,10 @@ def find(text: str) -> None:
     """
     config = settings().config()
     entries = open_records(config).read(inventory.found, text, times_of(config), now())
-    rows = [
-        (
-            str(each.cn),
-            cell(each.institution_name),
-            cell("\n".join(filter(None, (each.label, each.host_name)))),
-            each.state_words,
-            day(each.not_after),
-        )
-        for each in entries
-    ]
-    heads = (sentence("CN"), sentence("Institution"), sentence("PC"), sentence("Status"), sentence("Valid until"))
-    answer_table([document(each) for each in entries], heads, rows, sentence("Nothing was found."))
+    if settings().json or not entries:
+        answer([document(each) for each in entries], [sentence("Nothing was found.")])
+        return
+    _show(entries)
 
 
 @helpdesk.command("history")
@@ -69,22 +62,26 @@ def show_history(cn: str) -> None:
         }
         answer(whole, ())
         return
-    say(_summary(told.entry))
+    _show([told.entry])
     timeline.show(told.events)
     for place, pair in enumerate(told.pairs, start=1):
         say(timeline.pair_words(place, pair))
         timeline.show(pair.events)
 
 
-def _summary(entry: Entry) -> Sentence:
-    pc = " / ".join(filter(None, (entry.label, entry.host_name)))
-    return sentence(
-        "{cn} {name}, {state}, PC: {pc}",
-        cn=entry.cn,
-        name=entry.institution_name,
-        state=entry.state_words,
-        pc=pc or "—",
-    )
+def _show(entries: Sequence[Entry]) -> None:
+    rows = [
+        (
+            str(each.cn),
+            each.institution_name,
+            "\n".join(filter(None, (each.label, each.host_name))),
+            each.state_words,
+            day(each.not_after),
+        )
+        for each in entries
+    ]
+    heads = (sentence("CN"), sentence("Institution"), sentence("PC"), sentence("Status"), sentence("Valid until"))
+    draw(heads, rows, unbroken=(0, 4))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,8 @@ import click
 
 from ca_server.cli.front import Command
 from ca_server.cli.options import common, not_a_code, now, open_records, settings
-from ca_server.cli.output import answer, answer_table
+from ca_server.cli.output import answer
+from ca_server.cli.table import draw
 from ca_server.clock import day_in_tokyo, moment, rfc3339
 from ca_server.config import Config
 from ca_server.domain.help_desk import Times
@@ -74,24 +75,20 @@ def _rfc3339(at: int | None) -> str | None:
     return None if at is None else rfc3339(at)
 
 
-def cell(text: str | None) -> str:
-    """Return what a person or a PC wrote as it stands in a table, where brackets would mean a colour."""
-    from rich.markup import escape
-
-    return escape(text or "")
-
-
 def day(at: int | None) -> str:
     """Return a moment as a day of Japan, nothing for none."""
     return "" if at is None else str(day_in_tokyo(at))
 
 
 def _show(entries: Sequence[Entry]) -> None:
+    if settings().json or not entries:
+        answer([document(each) for each in entries], [sentence("No CN has been assigned.")])
+        return
     rows = [
         (
             str(each.cn),
-            cell(each.label),
-            cell(each.host_name),
+            each.label or "",
+            each.host_name or "",
             each.state_words,
             day(each.not_after),
             each.renewal_words,
@@ -106,7 +103,7 @@ def _show(entries: Sequence[Entry]) -> None:
         sentence("Valid until"),
         sentence("Renewal"),
     )
-    answer_table([document(each) for each in entries], heads, rows, sentence("No CN has been assigned."))
+    draw(heads, rows, unbroken=(0, 4))
 
 
 def _write(path: Path, content: bytes, count: int) -> None:

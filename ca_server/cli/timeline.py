@@ -1,12 +1,12 @@
 """The timeline of a CN as people read it: each event in words, by whom, and with its particulars, a line each."""
 
 import datetime
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ca_server.cli.inventory import cell
-from ca_server.cli.output import answer_table, spoken
+from ca_server.cli.table import draw
 from ca_server.clock import TOKYO, rfc3339
 from ca_server.domain.attempts import Attempt
 from ca_server.domain.credentials import CredentialKind, CredentialStatus
@@ -18,7 +18,7 @@ from ca_server.notices.messages import NoticeKind
 
 Detail = Mapping[str, Any]
 
-_CODE = re.compile(r"[245]\d\d( [245]\.\d{1,3}\.\d{1,3})?(?!\d)", re.ASCII)
+_CODE = re.compile(r"(?:answered |\()([245]\d\d(?: [245]\.\d{1,3}\.\d{1,3})?)", re.ASCII)  # as the mailer says it
 _SHOWN_OF_A_SERIAL = 12
 
 
@@ -59,9 +59,8 @@ def pair_words(place: int, pair: PairLedger) -> Sentence:
 
 def show(events: Sequence[Event]) -> None:
     """Show events as a table of 80 columns."""
-    rows = [(_moment(each.at), each.words, _by(each), "\n".join(map(cell, _particulars(each)))) for each in events]
-    heads = (sentence("When (Japan)"), sentence("What"), sentence("By"), sentence("Particulars"))
-    answer_table([document(each) for each in events], heads, rows, sentence("Nothing was recorded."))
+    rows = [(_moment(each.at), each.words, _by(each), _particulars(each)) for each in events]
+    draw((sentence("When (Japan)"), sentence("What"), sentence("By"), sentence("Particulars")), rows)
 
 
 def _moment(at: int) -> str:
@@ -72,7 +71,7 @@ def _by(event: Event) -> str:
     kind, _, name = event.actor.partition(":")
     match kind:
         case "officer":
-            return cell(event.by or name)
+            return event.by or name
         case "schedule":
             return sentence("the service")
         case "account":
@@ -80,13 +79,14 @@ def _by(event: Event) -> str:
         case "credential":
             return sentence("the URL's holder")
         case _:
-            return cell(name or event.actor)
+            return name or event.actor
 
 
-def _particulars(event: Event) -> list[str]:
-    """Return what else is known of an event, in the reader's language."""
+def _particulars(event: Event) -> str:
+    """Return what else is known of an event."""
     told = [words(event.detail) for name, words in _PARTICULARS.items() if event.detail.get(name) not in (None, "")]
-    return [spoken(each) for each in (*told, _why(event)) if each]
+    known = [each for each in (*told, _why(event)) if each]
+    return functools.reduce(lambda one, other: sentence("{one}, {other}", one=one, other=other), known or [""])
 
 
 def _why(event: Event) -> str:
@@ -97,7 +97,7 @@ def _why(event: Event) -> str:
     if event.action == "mail void":
         return ""
     code = _CODE.search(why) if event.action.startswith("mail ") else None
-    return why if code is None else sentence("answer of the mail server: {code}", code=code[0])
+    return why if code is None else sentence("answer of the mail server: {code}", code=code[1])
 
 
 def _application(detail: Detail) -> Sentence:
@@ -129,7 +129,7 @@ _PARTICULARS: Mapping[str, Callable[[Detail], str]] = {
     "label": lambda detail: detail["label"],
     "expires_at": lambda detail: sentence("until {moment}", moment=_moment(detail["expires_at"])),
     "held_until": lambda detail: sentence("until {moment}", moment=_moment(detail["held_until"])),
-    "failures": lambda detail: sentence("number {count}", count=detail["failures"]),
+    "failures": lambda detail: sentence("attempt {count}", count=detail["failures"]),
     "caller": lambda detail: sentence("caller: {name}", name=detail["caller"]),
     "reason": _reason,
     "host_name": lambda detail: sentence("host name: {name}", name=detail["host_name"]),
@@ -149,7 +149,7 @@ _PAIR_STATES = {
     CredentialStatus.LOCKED: sentence("locked"),
     CredentialStatus.USED: sentence("used"),
     CredentialStatus.EXPIRED: sentence("expired"),
-    CredentialStatus.REPLACED: sentence("withdrawn"),
+    CredentialStatus.REPLACED: sentence("void"),
 }
 _HALVES: Mapping[str, Sentence] = {MailedHalf.URL: sentence("the URL"), MailedHalf.PASSWORD: sentence("the password")}
 _ACTS: Mapping[str, Sentence] = {

@@ -17,7 +17,7 @@ from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Si
 from openpyxl.styles.differential import DifferentialStyle
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.workbook.protection import WorkbookProtection
-from openpyxl.worksheet.header_footer import HeaderFooterItem, _HeaderFooterPart
+from openpyxl.worksheet.header_footer import HeaderFooterItem
 from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -219,9 +219,9 @@ class _SheetDrawing:
         margins.left = margins.right = 0.5
         margins.top = 0.6
         margins.bottom = 0.8
-        sheet.HeaderFooter.oddFooter = HeaderFooterItem(
-            left=_HeaderFooterPart(self._form.kind.value), right=_HeaderFooterPart("&A")
-        )
+        footer = HeaderFooterItem()
+        footer.left.text, footer.right.text = self._form.kind.value, "&A"
+        sheet.HeaderFooter.oddFooter = footer
 
     def _line(self, row: int, *lines: str, look: _Look = _PLAIN, height: float = 0) -> None:
         """Write lines of text across the whole width of a row."""

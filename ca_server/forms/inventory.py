@@ -23,7 +23,8 @@ if TYPE_CHECKING:  # it costs a quarter of a second, which only those pay who wa
 Value = str | datetime.date | None
 
 _DANGEROUS: Final = "=+-@\t\r"
-_DATE_FORMAT: Final = "yyyy-mm-dd"
+_ERROR: Final = "#"
+"""What the names of Excel's errors begin with, such as #N/A."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,23 +100,23 @@ def xlsx_of(entries: Iterable[Entry], language: Language, made_at: datetime.date
 
 
 def _bold(sheet: "WriteOnlyWorksheet", headings: Sequence[str]) -> "list[Cell]":
+    from openpyxl.cell import WriteOnlyCell
     from openpyxl.styles import Font
 
-    cells = [_cell(sheet, heading) for heading in headings]
+    cells: list[Cell] = [WriteOnlyCell(sheet, heading) for heading in headings]
     for cell in cells:
         cell.font = Font(bold=True)
     return cells
 
 
-def _cell(sheet: "WriteOnlyWorksheet", value: Value) -> "Cell":
-    """Return a cell; what is text stays text, whatever it looks like, also after it was edited in Excel."""
+def _cell(sheet: "WriteOnlyWorksheet", value: Value) -> "Cell | Value":
+    """Return what stands in a cell; a text that Excel might take for something else is marked as text, for good."""
     from openpyxl.cell import WriteOnlyCell
 
+    if not isinstance(value, str) or not (looks_like_a_formula(value) or value.startswith(_ERROR)):
+        return value  # the library gives a date its format, and any other text its type, and that is quick
     cell: Cell = WriteOnlyCell(sheet)
     cell.value = value
-    if isinstance(value, str):
-        cell.data_type = "s"
-        cell.quotePrefix = looks_like_a_formula(value)
-    elif value is not None:
-        cell.number_format = _DATE_FORMAT
+    cell.data_type = "s"
+    cell.quotePrefix = True
     return cell

@@ -39,7 +39,8 @@ def strange(application: Application, institution: Institution | None) -> dict[s
 def change(connection: store.Connection, filed: Filed, terms: invitation.Terms, now: int, actor: str) -> None:
     """Register the administrator whom an approved DCM905 names, and replace what the former one could still use.
 
-    Both addresses are told. Every live pair of the institution is replaced and mailed anew, to the new address alone.
+    Both addresses are told. Every open pair of the institution is replaced and mailed anew, to the new address alone,
+    and what was bound without a certificate, by whatever pair, is of no use any more.
     Raises NotAllowed when the administrator before is not the registered one any more.
     """
     form = filed.application
@@ -56,5 +57,6 @@ def change(connection: store.Connection, filed: Filed, terms: invitation.Terms, 
     institutions.change_administrator(connection, institution, form.change.successor, now, actor, filed.number)
     if not is_same_text(institution.administrator.email, form.change.successor.email):
         tell(connection, form.institution, NoticeKind.CHANGED, now, application=filed.number)
-    for credential in credentials.live_of_institution(connection, str(form.institution)):
+    invitation.end_bindings(connection, str(form.institution), now, actor)
+    for credential in credentials.live_of_institution(connection, str(form.institution), now):
         invitation.replace(connection, credential.cn, credential.kind, terms, now, actor)

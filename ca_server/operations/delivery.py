@@ -12,7 +12,7 @@ follow at once. Which of the two it is, `Line` judges.
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ca_server import store
@@ -37,7 +37,7 @@ _AT_ONCE = 16
 _LEASE_SECONDS: Final = LONGEST_TRY_SECONDS + 8
 _FIRST_PAUSE = 3
 _LONGEST_PAUSE = 15  # with one more try, a mail server that returns is noticed well within 30 s
-_TRIES_IN_VAIN = 10
+_MAILS_IN_VAIN = 4  # one more than an administrator's whom a mail server does not know yet (greylisting)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Line:
         self._pause = 0
         self._closed_until = 0
         self._since = 0
-        self._tries = 0
+        self._in_vain: set[str] = set()
         self._alarmed = False
         self._outage = 0
         self._failed_in: dict[str, int] = {}
@@ -90,17 +90,17 @@ class Line:
         blamed = any(self._failed_in.get(mail, self._outage) == self._outage for mail in outages)
         if blamed:
             self._failed_in |= dict.fromkeys(outages, self._outage)
-        self._doubt(len(failed), now)
-        if not self._alarmed and (blamed or self._tries >= _TRIES_IN_VAIN):
+        self._doubt(failed.keys(), now)
+        if not self._alarmed and (blamed or len(self._in_vain) >= _MAILS_IN_VAIN):
             self._alarmed = True
             reasons = [outcome.reason for outcome in (outages or failed).values()]
-            log.error("ALARM: mails do not leave; tries in vain: %d; %s", self._tries, reasons[0])
+            log.error("ALARM: mails do not leave; tried in vain: %d; %s", len(self._in_vain), reasons[0])
         return blamed
 
-    def _doubt(self, tries: int, now: int) -> None:
+    def _doubt(self, failed: Iterable[str], now: int) -> None:
         if not self.in_doubt:
             self.in_doubt, self._since = True, now
-        self._tries += tries
+        self._in_vain.update(failed)
         self._pause = min(2 * self._pause or _FIRST_PAUSE, _LONGEST_PAUSE)
         self._closed_until = now + self._pause
 
@@ -108,7 +108,8 @@ class Line:
         if self._alarmed:
             log.warning("ALARM over: mails leave again; %d s without", now - self._since)
         self.in_doubt = self._alarmed = False
-        self._pause = self._tries = 0
+        self._pause = 0
+        self._in_vain.clear()
         self._outage += 1
 
 

@@ -70,7 +70,7 @@ def resend(
         application = seats.application_of(connection, cn)
         tell(connection, cn.institution, kind, now, cn=str(cn), application=application, credential_id=credential.id)
         detail = {"half": half, "credential": credential.id, "times": resent + 1}
-        audit.record(connection, now, caller.by.actor, "mail resent", str(cn), **detail)
+        audit.record(connection, now, caller.by.actor, "half resent", str(cn), **detail)
         return Done(institution.administrator.email, MOST_RESENT - resent - 1)
 
     return _answered(connection, _Act(f"resend {half}", cn.institution, cn), caller, deed, now)

@@ -12,7 +12,7 @@ from ca_server.forms.inventory import xlsx_of
 from ca_server.language import choose, sentence
 from ca_server.notices.attachment import Attachment
 from ca_server.store import applications, institutions, inventory
-from protocol.names import CommonName, InstitutionCode
+from protocol.names import BadName, CommonName, InstitutionCode
 
 _ALL = ("F", "G")  # every CN lies between
 _XLSX = ("application", "vnd.openxmlformats-officedocument.spreadsheetml.sheet")
@@ -27,7 +27,7 @@ def listed(
         return _between(connection, *_ALL, times, now)
     if institutions.find(connection, institution) is None:
         raise NotFound(sentence("{code} is not registered.", code=institution))
-    return _between(connection, f"{institution}-000", f"{institution}-999", times, now)
+    return _between(connection, *_range(institution), times, now)
 
 
 def of(connection: store.Connection, cn: CommonName, times: Times, now: int) -> Entry:
@@ -48,21 +48,13 @@ def found(connection: store.Connection, text: str, times: Times, now: int) -> li
     Width, case and white space make no difference.
     """
     wanted = _folded(text)
-    if not wanted:
+    codes, cns = _of_institutions(connection, wanted), _of_application(connection, wanted) | _spelt(wanted)
+    ranges = [_range(code) for code in codes] + [(str(cn), str(cn)) for cn in cns]
+    if not ranges:
         return []
-    codes = {
-        each.code
-        for each in institutions.all_institutions(connection)
-        if wanted == _folded(str(each.code))
-        or wanted in _folded(each.name)
-        or wanted in _folded(each.administrator.email)
-    }
-    cns = _of_application(connection, wanted)
-    return [
-        each
-        for each in listed(connection, times, now)
-        if each.cn.institution in codes or each.cn in cns or wanted == _folded(str(each.cn))
-    ]
+    first, last = min(first for first, _ in ranges), max(last for _, last in ranges)
+    entries = _between(connection, first, last, times, now)
+    return [each for each in entries if each.cn.institution in codes or each.cn in cns]
 
 
 def attachment_of(
@@ -84,6 +76,29 @@ def attachment(entries: Sequence[Entry], code: InstitutionCode, language: str, n
 
 def _between(connection: store.Connection, first: str, last: str, times: Times, now: int) -> list[Entry]:
     return [entry(facts, times, now) for facts in inventory.between(connection, first, last)]
+
+
+def _range(institution: InstitutionCode) -> tuple[str, str]:
+    return f"{institution}-000", f"{institution}-999"
+
+
+def _of_institutions(connection: store.Connection, wanted: str) -> set[InstitutionCode]:
+    if not wanted:
+        return set()
+    return {
+        each.code
+        for each in institutions.all_institutions(connection)
+        if wanted == _folded(str(each.code))
+        or wanted in _folded(each.name)
+        or wanted in _folded(each.administrator.email)
+    }
+
+
+def _spelt(wanted: str) -> set[CommonName]:
+    try:
+        return {CommonName.parse(wanted.upper())}
+    except BadName:
+        return set()
 
 
 def _of_application(connection: store.Connection, wanted: str) -> set[CommonName]:

@@ -61,20 +61,32 @@ def invite(
 def replace(
     connection: store.Connection, cn: CommonName, kind: CredentialKind, terms: Terms, now: int, actor: str
 ) -> None:
-    """End the seat's live pair, and the account it bound unless that has a certificate, and mail a fresh one.
+    """End the seat's live pair, and what was bound to it without a certificate, and mail a fresh one.
 
     Raises TryLater while a certificate is being made with the pair.
     """
-    if certificates.plan_stands_for(connection, str(cn)):
+    _require_no_plan(connection, str(cn))
+    end_bindings(connection, str(cn), now, actor)
+    credentials.replace_live(connection, str(cn), now, actor)
+    invite(connection, cn, kind, terms, now, actor)
+
+
+def end_bindings(connection: store.Connection, owner: str, now: int, actor: str) -> None:
+    """Revoke the accounts of a CN, or of all CNs of an institution's code, that have no certificate.
+
+    The pairs by which they were bound may have run out: that stops nobody who bound an account before (protocol.md,
+    State, rule 3). Raises TryLater while a certificate is being made for one.
+    """
+    for account_id in accounts.without_certificate(connection, owner):
+        _require_no_plan(connection, accounts.get(connection, account_id).cn)
+        accounts.end(connection, account_id, AccountStatus.REVOKED, now, actor)
+
+
+def _require_no_plan(connection: store.Connection, cn: str) -> None:
+    if certificates.plan_stands_for(connection, cn):
         raise TryLater(
             SECONDS_OF_A_PLAN, sentence("A certificate of {cn} is being made; try again in a moment.", cn=cn)
         )
-    for credential in credentials.live_of_seat(connection, cn):
-        bound = credential.account_id
-        if bound is not None and not certificates.of_account(connection, bound):
-            accounts.end(connection, bound, AccountStatus.REVOKED, now, actor)
-    credentials.replace_live(connection, str(cn), now, actor)
-    invite(connection, cn, kind, terms, now, actor)
 
 
 def expire(connection: store.Connection, now: int) -> int:

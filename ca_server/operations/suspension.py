@@ -158,7 +158,8 @@ def remind(connection: store.Connection, calendar: Calendar, business_days: int,
     today = day_in_tokyo(now)
     if not calendar.is_open(today):
         return 0
-    since = start_of_day_in_tokyo(calendar.before(today, business_days) + _A_DAY) - 1
+    # day one is the business day after the one on which it was asked for, a closed day too (calendar.after)
+    since = start_of_day_in_tokyo(calendar.before(today, business_days - 1)) - 1
     owed = calls.owed_since(connection, since, _MOST_AT_ONCE)
     for call in owed:
         calls.remind(connection, call, since, now)

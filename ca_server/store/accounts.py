@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 
 from ca_server.errors import AccountUnknown, AccountUnusable
 from ca_server.store import audit, tables
@@ -56,6 +56,19 @@ _REVOKE_OTHERS = Statement(
     update(tables.account)
     .where(_c.cn == bindparam("seat"), _c.id != bindparam("kept"), _c.status == AccountStatus.VALID)
     .values(status=AccountStatus.REVOKED)
+)
+_WITHOUT_CERTIFICATE = Statement(
+    select(_c.id)
+    .join_from(tables.account, tables.seat, _c.cn == tables.seat.c.cn)
+    .where(
+        or_(_c.cn == bindparam("owner"), tables.seat.c.institution == bindparam("owner")),
+        _c.status == AccountStatus.VALID,
+        ~select(tables.certificate.c.serial)
+        .where(tables.certificate.c.account_id == _c.id, tables.certificate.c.der.is_not(None))
+        .correlate(tables.account)
+        .exists(),
+    )
+    .order_by(_c.id)
 )
 _CHANGE_KEY = Statement(
     update(tables.account)
@@ -188,6 +201,11 @@ def end(connection: Connection, account_id: str, status: AccountStatus, now: int
 def revoke_others(connection: Connection, cn: str, kept: str) -> int:
     """Revoke every valid account of the seat but `kept` (the empty text keeps none) and return how many."""
     return _REVOKE_OTHERS.run(connection, seat=cn, kept=kept)
+
+
+def without_certificate(connection: Connection, owner: str) -> list[str]:
+    """Return the valid accounts of a CN, or of all CNs of an institution's code, that no certificate is stored for."""
+    return [row[0] for row in _WITHOUT_CERTIFICATE.all(connection, owner=owner)]
 
 
 def change_key(connection: Connection, account_id: str, before: str, after: str, new_jwk: str, now: int) -> None:

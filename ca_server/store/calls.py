@@ -45,11 +45,13 @@ _FORM_CAME = (
     .correlate(tables.call)
     .exists()
 )
+_later = tables.call.alias("later")
+_CALLED_AGAIN = select(_later.c.id).where(_later.c.cn == _c.cn, _later.c.at > _c.at).correlate(tables.call).exists()
 _INSERT = Statement(insert(tables.call))
 _BY_ID = Statement(_CALLS.where(_c.id == bindparam("call")))
 _OWED = Statement(_CALLS.where(_c.cn == bindparam("name"), _c.released_at.is_(None), ~_FORM_CAME).limit(1))
 _OWED_SINCE = Statement(
-    _CALLS.where(_c.released_at.is_(None), _c.reminded_at <= bindparam("since"), ~_FORM_CAME)
+    _CALLS.where(_c.released_at.is_(None), _c.reminded_at <= bindparam("since"), ~_FORM_CAME, ~_CALLED_AGAIN)
     .order_by(_c.at, _c.id)
     .limit(bindparam("most"))
 )
@@ -124,7 +126,7 @@ def form_owed(connection: Connection, cn: str) -> bool:
 
 
 def owed_since(connection: Connection, since: int, most: int) -> list[Call]:
-    """Return calls whose form is owed and was last asked for at or before `since`, oldest first."""
+    """Return the last call about each CN whose form is owed and was asked for at or before `since`, oldest first."""
     return [Call(*_typed(row)) for row in _OWED_SINCE.all(connection, since=since, most=most)]
 
 

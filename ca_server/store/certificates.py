@@ -98,7 +98,6 @@ _RESTORE = Statement(
     .where(_c.cn == bindparam("seat"), _c.status == CertificateStatus.SUSPENDED)
     .values(status=CertificateStatus.ISSUED, revoked_at=None, reason=None, crl_entry=None)
 )
-_OF_ACCOUNT = Statement(select(_c.serial).where(_c.account_id == bindparam("account"), _c.der.is_not(None)).limit(1))
 _PLANNED_OF_SEAT = Statement(
     select(_c.serial).where(_c.cn == bindparam("seat"), _c.status == CertificateStatus.PLANNED).limit(1)
 )
@@ -249,11 +248,6 @@ def plan_stands(connection: Connection, account_id: str) -> bool:
 def plan_stands_for(connection: Connection, cn: str) -> bool:
     """Tell whether a plan of the seat is open, which a suspension must wait for."""
     return _PLANNED_OF_SEAT.one(connection, seat=cn) is not None
-
-
-def of_account(connection: Connection, account_id: str) -> bool:
-    """Tell whether a certificate was stored for the account."""
-    return _OF_ACCOUNT.one(connection, account=account_id) is not None
 
 
 def suspend(connection: Connection, serial: str, entry: bytes, now: int) -> None:

@@ -96,7 +96,7 @@ _OF_SEAT = Statement(select(*_COLUMNS, _c.created_at).where(_c.cn == bindparam("
 _LIVE_OF_INSTITUTION = Statement(
     select(*_COLUMNS)
     .join_from(tables.credential, tables.seat, _c.cn == tables.seat.c.cn)
-    .where(tables.seat.c.institution == bindparam("code"), _c.status.in_(_LIVE))
+    .where(tables.seat.c.institution == bindparam("code"), _c.status.in_(_LIVE), _c.expires_at > bindparam("now"))
     .order_by(_c.cn)
 )
 
@@ -250,9 +250,9 @@ def of_seat(connection: Connection, cn: str) -> list[tuple[Credential, int]]:
     return [(_credential(row), row[-1]) for row in _OF_SEAT.all(connection, seat=cn)]
 
 
-def live_of_institution(connection: Connection, code: str) -> list[Credential]:
-    """Return the open and locked credentials of all seats of an institution."""
-    return [_credential(row) for row in _LIVE_OF_INSTITUTION.all(connection, code=code)]
+def live_of_institution(connection: Connection, code: str, now: int) -> list[Credential]:
+    """Return the open and locked credentials of all seats of an institution that have not run out."""
+    return [_credential(row) for row in _LIVE_OF_INSTITUTION.all(connection, code=code, now=now)]
 
 
 def _credential(row: tuple[Any, ...]) -> Credential:

@@ -26,18 +26,19 @@ class Branch:
     """The PCs of an institution, at the moment of the desk that serves it."""
 
     desk: Desk
+    sealer: Sealer = SEALER
 
     def pair(self, cn: CommonName) -> Credential:
         """Return the live pair of a seat."""
         (credential,) = self.desk.records.read(credentials.live_of_seat, cn)
         return credential
 
-    def halves(self, cn: CommonName, sealer: Sealer = SEALER) -> tuple[str, str]:
+    def halves(self, cn: CommonName) -> tuple[str, str]:
         """Return the two halves in clear, as the mails bring them."""
         credential = self.pair(cn)
         found = self.desk.records.read(credentials.by_id, credential.id)
         assert found is not None
-        return found[1].opened(sealer, credential.id)
+        return found[1].opened(self.sealer, credential.id)
 
     def bind(self, cn: CommonName, host_name: str = "PC-01", *, right: bool = True) -> Bound | CredentialRefused:
         """Bind a fresh key with both halves, the password right or wrong."""
@@ -56,7 +57,7 @@ class Branch:
             device=json.dumps(device),
             address="192.0.2.7",
         )
-        return self.desk.records.write(accounts.bind, binding, SEALER, WRONG_PASSWORDS, self.desk.now)
+        return self.desk.records.write(accounts.bind, binding, self.sealer, WRONG_PASSWORDS, self.desk.now)
 
     def lock(self, cn: CommonName) -> None:
         """Try wrong passwords until the URL is locked."""

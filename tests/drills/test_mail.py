@@ -39,4 +39,4 @@ def test_a_mail_that_never_came_one_under_two_names_and_one_that_changed_are_not
 def test_mails_that_leave_late_and_a_server_that_is_hammered_are_noticed() -> None:
     late, hammered = mail.Outage([mail.DOWN], 60, 30, [], 30.2), mail.Outage([mail.DOWN], 60, 500, [], 1)
     noticed = [figure.what for figure in missed(mail.timed([late, hammered]))]
-    assert noticed == ["mail, down: drained in", "mail, down: tries meanwhile"]
+    assert noticed == ["mail, down: drained", "mail, down: tries"]

@@ -1,8 +1,8 @@
 """Days that pass as a test wants: whatever is started meanwhile takes the time from libfaketime.
 
-The service, its commands, the clients and the judges read one offset from one file at every look at the clock, so that
-they agree to the second, and a day passes for all of them when the file changes. Only the day of the machine is moved:
-waiting and timeouts go by the monotonic clock, which stays what it is.
+The service, its commands, the clients and the judges read one offset from one file, once a second, so that they agree,
+and a day passes for all of them when the file changes. Only the day of the machine is moved: waiting and timeouts go by
+the monotonic clock, which stays what it is.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ def days(folder: Path, begin: str) -> Iterator[Days]:
         for name, value in {
             "LD_PRELOAD": str(found[0]),
             "FAKETIME_TIMESTAMP_FILE": str(file),
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "NO_FAKE_STAT": "1",
         }.items():

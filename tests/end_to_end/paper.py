@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ca_server.domain.applications import Kind
 from ca_server.domain.forms import FORMS
+from ca_server.domain.reasons import ChangeReason, Reason
 from ca_server.forms import layout
 from ca_server.language import japanese
 from tests.end_to_end.agency import Agency
@@ -41,8 +42,9 @@ class Clerk:
     def fill(self, kind: str, *sheets: Texts) -> Path:
         """Return the form filled in: every entry was taken, and no red line is left."""
         path, steps = self.enter(kind, sheets)
-        assert [step.entry for step in steps if not step.took] == []
-        assert set(steps[-1].shown) == {""}
+        refused = [step.entry for step in steps if not step.took]
+        assert not refused, refused
+        assert not any(steps[-1].shown), steps[-1].shown
         return path
 
     def enter(self, kind: str, sheets: Sequence[Texts], copies: Copies = ()) -> tuple[Path, list[Step]]:
@@ -54,6 +56,11 @@ class Clerk:
             for field, text in texts.items()
         ]
         return path, self._spreadsheet.fill(self.blank(kind), path, entries, look=red_lines(kind), copies=copies)
+
+
+def word(choice: Reason | ChangeReason) -> str:
+    """Return what a drop-down offers for a reason."""
+    return japanese().say(choice.label)
 
 
 def place(kind: str, sheet: int, field: str) -> tuple[str, str]:

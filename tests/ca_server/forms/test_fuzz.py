@@ -77,13 +77,13 @@ def leaves_nothing_else(content: bytes) -> None:
     assert all(name.isprintable() and len(name) < 100 for name in faults)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(edits)
 def test_an_archive_with_bytes_changed_is_read_or_refused(changes: list[tuple[float, int, bytes]]) -> None:
     leaves_nothing_else(edited(FILLED, changes))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(READ), edits)
 def test_a_part_with_bytes_changed_is_read_or_refused(name: str, changes: list[tuple[float, int, bytes]]) -> None:
     leaves_nothing_else(packed(PARTS | {name: edited(PARTS[name], changes)}))

@@ -14,7 +14,8 @@ from ca_server.domain.forms import FORMS
 from ca_server.errors import Invalid
 from ca_server.forms import layout
 from ca_server.forms.errors import UnreadableForm
-from ca_server.forms.reading import read_workbook
+from ca_server.forms.reading import in_places, read_workbook
+from ca_server.language import sentence
 from tests.ca_server.forms.workbooks import (
     BOTH,
     RULES,
@@ -221,6 +222,15 @@ def test_all_errors_are_named_at_once_in_english_and_in_their_order() -> None:
         ),
         ("Sheet 3 D22 CN of the certificate", "Sheet 1 names this CN already."),
     ]
+
+
+def test_what_the_records_refuse_is_told_by_the_cells_of_the_form() -> None:
+    remedy = sentence("Fill this field in.")
+    refused = in_places(Invalid({"email": remedy, "cn F123456-001": remedy}), read(altered(lambda _: None)))
+    assert refused.fields == {
+        "1枚目 D18 管理者の電子メールアドレス": "入力してください。",
+        "証明書の CN F123456-001": "入力してください。",
+    }
 
 
 def test_an_eleventh_certificate_is_refused_by_its_sheet() -> None:

@@ -241,14 +241,30 @@ async def test_a_server_that_puts_off_every_mail_is_asked_with_few_and_is_an_ala
     assert alarms(caplog) == ["ALARM: mails do not leave"]
 
 
-async def test_two_mails_that_are_put_off_are_no_alarm_at_first(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    await place.post(2)
+async def test_an_administrators_three_mails_that_are_put_off_are_no_alarm_but_a_fourth_is(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    await place.post(3)
     place.answer = lambda _: LATER
-    await place.pass_by(50)
-    assert len(place.heard) < 10
+    await place.pass_by(300)
+    assert len(place.heard) > 10
     assert alarms(caplog) == []
-    await place.pass_by(120)
+    await place.post(1)
+    await place.pass_by(30)
     assert alarms(caplog) == ["ALARM: mails do not leave"]
+
+
+async def test_mails_that_were_put_off_before_one_was_accepted_do_not_add_up_to_an_alarm(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        await place.post(3)
+        place.answer = lambda _: LATER
+        await place.pass_by(10)
+        place.answer = lambda _: Accepted()
+        await place.pass_by(30)
+    assert len(place.taken) == 6
+    assert alarms(caplog) == []
 
 
 async def test_a_no_for_good_is_an_alarm_and_an_audit_entry_and_stops_no_other_mail(
@@ -311,7 +327,10 @@ async def test_a_mail_that_cannot_be_made_is_an_alarm_and_stops_no_other(
     assert place.rows("pending")[0]["attempts"] == 2
 
 
-async def test_a_mail_that_another_server_took_is_not_told_twice(place: Place) -> None:
+@pytest.mark.parametrize("outcome", [AWAY, LATER])
+async def test_a_try_that_took_too_long_changes_nothing_once_another_server_tries_the_mail(
+    place: Place, outcome: Outcome
+) -> None:
     await place.post(2)
     again = NOON + 100
 
@@ -322,7 +341,7 @@ async def test_a_mail_that_another_server_took_is_not_told_twice(place: Place) -
                 connection.execute("UPDATE outbox SET attempts = 2, next_try = ? WHERE id = ?", (again, row["id"]))
                 connection.commit()
                 connection.close()
-        return AWAY
+        return outcome
 
     place.answer = steal
     await place.pass_by(1)

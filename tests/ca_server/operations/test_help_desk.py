@@ -14,9 +14,12 @@ from ca_server.domain.officers import Acting, Officer, Role
 from ca_server.errors import Invalid, NotFound, Refusal, TryLater
 from ca_server.notices.messages import NoticeKind
 from ca_server.operations import help_desk, invitation, suspension
+from ca_server.operations.books.audit import audit as audit_book
+from ca_server.operations.books.mails import mails as mails_book
 from ca_server.operations.help_desk import Done, Replacing
 from ca_server.operations.revocation import Decision, revoke_seat
 from ca_server.store import audit, certificates, officers, outbox
+from ca_server.store.ledger import read as read_ledger
 from ca_server.store.outbox import Mail
 from protocol.names import CommonName, InstitutionCode
 from protocol.renewal_info import RenewalTimes
@@ -104,7 +107,7 @@ def test_the_same_half_is_mailed_again_to_the_registered_address(
         YAMADA.email, credential.id,
     )  # fmt: skip
     detail = {"half": half, "credential": credential.id, "times": 1}
-    assert (HEIDI.actor, "mail resent", detail) in log(desk)
+    assert (HEIDI.actor, "half resent", detail) in log(desk)
 
 
 def test_each_half_is_mailed_again_three_times_and_then_a_fresh_pair_is_the_way_out(desk: Desk) -> None:
@@ -308,3 +311,13 @@ def test_of_several_pairs_the_live_one_counts(desk: Desk, branch: Branch) -> Non
     resend(desk)
     (again,) = [mail for mail in mails(desk) if mail not in before]
     assert again.credential_id == branch.pair(CN).id
+
+
+def test_the_books_balance_after_everything_that_the_help_desk_does(desk: Desk, branch: Branch) -> None:
+    branch.lock(CN)
+    for act in (unlock, resend, send, replace, resend):
+        assert isinstance(act(desk), Done)
+    resend(desk, caller=THIEF)
+    desk.records.write(help_desk.label, CN, "営業部1号機", HEIDI, desk.now)
+    ledger = desk.records.read(read_ledger)
+    assert list(audit_book(ledger).findings) + list(mails_book(ledger).findings) == []

@@ -104,7 +104,7 @@ def test_a_mail_that_was_made_again_shows_once_and_by_whom(desk: Desk, branch: B
     desk.records.write(help_desk.resend, CN, MailedHalf.URL, CALLER, TIMES, desk.now)
     deliver(desk, MailStatus.SENT)
     assert [(event.action, event.by) for event in since(desk, desk.now)] == [
-        ("mail resent", "ハイジ"),
+        ("half resent", "ハイジ"),
         ("mail sent", None),
         ("mail sent", None),
         ("mail sent", None),
