@@ -219,8 +219,8 @@ class _Wiring:
         issuer = Issuer(config.authority.issuer, issuing, self._planned)
         self._room = issuance.Room(self._profile(), issuer, self._rules, new_id())
         self._version = database.data_version()
-        pairs = config.credentials
-        filled = letters.Letters(self._sealer, self._urls.of("/e/"), pairs.wrong_passwords, pairs.fresh_pair_days)
+        wrong_passwords = config.credentials.wrong_passwords
+        filled = letters.Letters(self._sealer, self._urls.of("/e/"), wrong_passwords, config.times)
         self._office = delivery.PostOffice(mailer_of(config), messages_of(config), filled)
 
     def _planned(self, serial: str) -> PlannedCertificate | None:

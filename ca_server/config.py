@@ -14,11 +14,15 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ca_server.domain.calendar import Calendar, MonthDay
 from ca_server.language import sentence
 from protocol.renewal_info import RenewalTimes
+
+if TYPE_CHECKING:  # with it comes cryptography, which not every command waits for
+    from ca_server.domain.help_desk import Times
 
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
 _ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
@@ -214,6 +218,13 @@ class Config:
     credentials: Credentials = Credentials()
     limits: Limits = Limits()
     renewal: RenewalTimes = dataclasses.field(default_factory=RenewalTimes)
+
+    @property
+    def times(self) -> "Times":
+        """Return until when certificates can be renewed, and pairs replaced by fresh ones."""
+        from ca_server.domain.help_desk import Times
+
+        return Times(self.renewal, self.credentials.fresh_pair_days)
 
 
 def load(path: Path) -> Config:

@@ -10,7 +10,7 @@ import click
 from ca_server import store
 from ca_server.cli import timeline
 from ca_server.cli.front import Group
-from ca_server.cli.inventory import code_of, day, document, times_of
+from ca_server.cli.inventory import code_of, day, document
 from ca_server.cli.options import acting_as, common, now, officer_option, open_records, patient, settings
 from ca_server.cli.output import answer, say
 from ca_server.cli.table import draw
@@ -41,7 +41,7 @@ def find(text: str) -> None:
     Of a name or an address a part is enough.
     """
     config = settings().config()
-    entries = open_records(config).read(inventory.found, text, times_of(config), now())
+    entries = open_records(config).read(inventory.found, text, config.times, now())
     if settings().json or not entries:
         answer([document(each) for each in entries], [sentence("Nothing was found.")])
         return
@@ -54,7 +54,7 @@ def find(text: str) -> None:
 def show_history(cn: str) -> None:
     """Show all that happened to a CN, and the ledger of each pair of URL and password."""
     config = settings().config()
-    told = open_records(config).read(history.of, _cn(cn), times_of(config), now())
+    told = open_records(config).read(history.of, _cn(cn), config.times, now())
     if settings().json:
         whole = document(told.entry) | {
             "events": [timeline.document(event) for event in told.events],
@@ -121,7 +121,7 @@ def _caller_options(function: F) -> F:
 @common
 def resend(cn: str, half: str, institution_name: str, address: str | None, officer_name: str) -> None:
     """Mail the URL or the password of a CN again, at most three times each."""
-    name, times = _cn(cn), times_of(settings().config())
+    name, times = _cn(cn), settings().config().times
     done = _Said(institution_name, address, officer_name).answered(
         lambda connection, caller: help_desk.resend(connection, name, MailedHalf(half), caller, times, now())
     )
@@ -140,7 +140,7 @@ def resend(cn: str, half: str, institution_name: str, address: str | None, offic
 @common
 def unlock(cn: str, institution_name: str, address: str | None, officer_name: str) -> None:
     """Open a URL again that wrong passwords had locked."""
-    name, times = _cn(cn), times_of(settings().config())
+    name, times = _cn(cn), settings().config().times
     _Said(institution_name, address, officer_name).answered(
         lambda connection, caller: help_desk.unlock(connection, name, caller, times, now())
     )
@@ -158,7 +158,7 @@ def replace(cn: str, institution_name: str, address: str | None, officer_name: s
     from ca_server.keyring import load_sealer
 
     config, name = settings().config(), _cn(cn)
-    by = Replacing(pair_terms(config, load_sealer(config)), times_of(config))
+    by = Replacing(pair_terms(config, load_sealer(config)), config.times)
     done = _Said(institution_name, address, officer_name).answered(
         lambda connection, caller: help_desk.replace(connection, name, caller, by, now())
     )

@@ -10,8 +10,6 @@ from ca_server.cli.options import common, not_a_code, now, open_records, setting
 from ca_server.cli.output import answer
 from ca_server.cli.table import draw
 from ca_server.clock import day_in_tokyo, moment, rfc3339
-from ca_server.config import Config
-from ca_server.domain.help_desk import Times
 from ca_server.domain.inventory import Entry
 from ca_server.errors import Invalid
 from ca_server.language import sentence
@@ -29,7 +27,7 @@ def inventory(institution: str | None, csv_file: Path | None, xlsx_file: Path | 
     if csv_file is not None and xlsx_file is not None:
         raise click.UsageError(sentence("Give --csv or --xlsx, not both."))
     config, code = settings().config(), None if institution is None else code_of(institution)
-    entries = open_records(config).read(operations.listed, times_of(config), now(), code)
+    entries = open_records(config).read(operations.listed, config.times, now(), code)
     if csv_file is not None:
         from ca_server.forms.inventory import csv_of
 
@@ -40,11 +38,6 @@ def inventory(institution: str | None, csv_file: Path | None, xlsx_file: Path | 
         _write(xlsx_file, xlsx_of(entries, settings().language, moment(now())), len(entries))
     else:
         _show(entries)
-
-
-def times_of(config: Config) -> Times:
-    """Return by what times the states of CNs are told here."""
-    return Times(config.renewal, config.credentials.fresh_pair_days)
 
 
 def code_of(text: str) -> InstitutionCode:

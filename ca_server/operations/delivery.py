@@ -27,7 +27,7 @@ from ca_server.notices.mailer import (
     next_try,
 )
 from ca_server.notices.messages import Messages, NoticeKind
-from ca_server.operations.letters import Letters, facts_of
+from ca_server.operations.letters import Letters, enclosures, letter_of
 from ca_server.store import audit, outbox
 from ca_server.store.outbox import Mail, MailStatus
 
@@ -175,13 +175,15 @@ async def _deliver_one(database: store.Database, office: PostOffice, mail: Mail,
     again = max(next_try(mail.attempts, now), now + _LEASE_SECONDS)
     await database.write(outbox.intend, mail, again)
     # 2. the body, from the records as they are now
-    facts = await database.lookup(facts_of, mail, office.letters)
-    if facts is None:
+    letter = await database.lookup(letter_of, mail, office.letters, now)
+    if letter is None:
         await database.write(_record, mail, MailStatus.VOID, now, "its credential had ended")
         return None
     # 3. the act
-    rendered = office.messages.render(NoticeKind(mail.kind), mail.language, facts)
-    outcome = await office.mailer.deliver(office.messages.compose(rendered, mail.recipient, mail.id, mail.created_at))
+    rendered = office.messages.render(NoticeKind(mail.kind), mail.language, letter.facts)
+    enclosed = () if letter.inventory is None else await asyncio.to_thread(enclosures, letter, mail, now)
+    made = office.messages.compose(rendered, mail.recipient, mail.id, mail.created_at, enclosed)
+    outcome = await office.mailer.deliver(made)
     # 4. the record; that of an outage waits for what the other mails met
     if isinstance(outcome, Accepted):
         await database.write(_record, mail, MailStatus.SENT, now, None)
@@ -201,5 +203,6 @@ async def _put_off(database: store.Database, mail: Mail, outcome: Deferred | Rej
 
 def _record(connection: store.Connection, mail: Mail, status: MailStatus, now: int, why: str | None) -> None:
     outbox.end(connection, mail, status, now, why)
-    subject = mail.cn or f"application:{mail.application}"
+    about_form = None if mail.application is None else f"application:{mail.application}"
+    subject = mail.cn or about_form or mail.institution
     audit.record(connection, now, "schedule", f"mail {status}", subject, mail=mail.id, kind=mail.kind, why=why)

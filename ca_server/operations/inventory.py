@@ -57,17 +57,6 @@ def found(connection: store.Connection, text: str, times: Times, now: int) -> li
     return [each for each in entries if each.cn.institution in codes or each.cn in cns]
 
 
-def attachment_of(
-    connection: store.Connection, code: InstitutionCode, language: str, times: Times, now: int
-) -> tuple[int, Attachment]:
-    """Return how many CNs an institution has, and the list of them as a workbook in its language.
-
-    Raises NotFound for an institution not registered.
-    """
-    entries = listed(connection, times, now, code)
-    return len(entries), attachment(entries, code, language, now)
-
-
 def attachment(entries: Sequence[Entry], code: InstitutionCode, language: str, now: int) -> Attachment:
     """Return the list of an institution's CNs as a workbook."""
     content = xlsx_of(entries, choose(language, {}), moment(now))

@@ -2,12 +2,17 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 
 from ca_server import store
 from ca_server.clock import DAY
 from ca_server.domain.credentials import CredentialKind, CredentialStatus
+from ca_server.domain.help_desk import Times
+from ca_server.domain.inventory import Entry
 from ca_server.language import choose, sentence
+from ca_server.notices.attachment import Attachment
 from ca_server.notices.messages import NoticeKind
+from ca_server.operations import inventory
 from ca_server.store import (
     accounts,
     applications,
@@ -51,14 +56,38 @@ class Letters:
     sealer: Sealer
     url_prefix: str
     wrong_passwords: int
-    fresh_pair_days: int
+    times: Times
 
 
 Facts = dict[str, object]
 
 
-def facts_of(connection: store.Connection, mail: Mail, letters: Letters) -> Facts | None:
-    """Return what the notice is filled with, None when its credential ended before it left."""
+@dataclasses.dataclass(frozen=True)
+class Letter:
+    """What one mail is filled with, and the list that goes with it; None where none does."""
+
+    facts: Facts
+    inventory: Sequence[Entry] | None = None
+
+
+def letter_of(connection: store.Connection, mail: Mail, letters: Letters, now: int) -> Letter | None:
+    """Return what the mail is filled with, None when its credential ended before it left."""
+    if mail.kind == NoticeKind.INVENTORY:
+        entries = inventory.listed(connection, letters.times, now, InstitutionCode.parse(mail.institution))
+        facts = _addressee(connection, mail) | {"listed_at": now, "count": len(entries)}
+        return Letter(facts, entries)
+    found = _facts(connection, mail, letters)
+    return None if found is None else Letter(found)
+
+
+def enclosures(letter: Letter, mail: Mail, now: int) -> tuple[Attachment, ...]:
+    """Return the files that go with a mail; drawing a workbook takes a while, so that no transaction waits for it."""
+    if letter.inventory is None:
+        return ()
+    return (inventory.attachment(letter.inventory, InstitutionCode.parse(mail.institution), mail.language, now),)
+
+
+def _facts(connection: store.Connection, mail: Mail, letters: Letters) -> Facts | None:
     facts: Facts = {"cn": mail.cn, "application": mail.application}
     if mail.cn is not None and mail.application is None:
         facts["application"] = seats.application_of(connection, CommonName.parse(mail.cn))
@@ -108,7 +137,7 @@ def _expired(connection: store.Connection, mail: Mail, letters: Letters) -> Fact
     if found is None:
         raise LookupError(f"no credential {mail.credential_id}")
     ended = found[0].expires_at
-    return {"expired_at": ended, "fresh_pair_until": ended + letters.fresh_pair_days * DAY}
+    return {"expired_at": ended, "fresh_pair_until": ended + letters.times.fresh_pair_days * DAY}
 
 
 def _addressee(connection: store.Connection, mail: Mail) -> Facts:

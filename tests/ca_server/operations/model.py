@@ -191,8 +191,12 @@ class Model:
         return wants and self.last_numbers.get(paper.institution, 0) + asked > MOST_NUMBERS
 
     def _changes_twice(self, paper: Paper) -> bool:
-        changing = [other.institution for other in self._open() if other.successor is not None]
+        changing = [self.papers[number].institution for number in self.changes()]
         return paper.successor is not None and paper.institution in changing
+
+    def changes(self) -> list[int]:
+        """Return the changes of administrators that are under way."""
+        return [number for number, paper in self.papers.items() if paper.successor and paper.status in OPEN]
 
     def _open(self) -> list[Paper]:
         return [paper for paper in self.papers.values() if paper.status in OPEN]

@@ -167,8 +167,9 @@ def test_the_whole_administrators_address_is_found_and_a_part_of_it(desk: Desk) 
 def test_the_mail_brings_the_list_of_the_institution_in_its_language(desk: Desk, branch: Branch) -> None:
     of_another_institution(desk)
     branch.fetch(FIRST, "PC-01")
-    count, file = desk.records.read(inventory.attachment_of, CODE, "ja", TIMES, desk.now)
-    assert (count, file.name) == (3, "F123456-certificates-2026-11-23.xlsx")
+    listed = desk.records.read(inventory.listed, TIMES, desk.now, CODE)
+    file = inventory.attachment(listed, CODE, "ja", desk.now)
+    assert file.name == "F123456-certificates-2026-11-23.xlsx"
     assert file.subtype == "vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     sheet = openpyxl.load_workbook(io.BytesIO(file.content)).active
     assert [sheet.cell(row, 1).value for row in range(1, 6)] == [

@@ -32,6 +32,7 @@ from tests.ca_server.operations.model import (
     REMINDER_DAYS,
     SENT_BACK,
     TAKEN,
+    URGENT,
     Line,
     Paper,
     Seat,
@@ -64,7 +65,7 @@ deciding = st.sampled_from(["alice", "bob", "carol"] * 3 + ["dave"])
 diligence = st.sampled_from(["filed", "returned", "approved", "carried out"])
 honesty = st.sampled_from([True] * 5 + [False])
 places = st.sampled_from(range(60))
-reasons = st.sampled_from(sorted(REASONS))
+reasons = st.sampled_from([*URGENT, *sorted(REASONS)])
 days_ahead = st.sampled_from([None] * 20 + list(range(6, 26)))
 staff = st.permutations(["alice", "bob", "carol"])
 
@@ -123,6 +124,11 @@ class Walk(Agreement):
         """Have an officer do anything to any application, in and out of turn."""
         self._decide(act, self._recent(place), officer)
 
+    @precondition(lambda self: self.model.changes())
+    @rule(place=places, officer=deciding)
+    def call_back(self, place: int, officer: str) -> None:
+        self._decide("call back", self.model.changes()[place % len(self.model.changes())], officer)
+
     @precondition(lambda self: self._undecided())
     @rule(place=places, able=staff)
     def pass_on(self, place: int, able: list[str]) -> None:
@@ -157,12 +163,13 @@ class Walk(Agreement):
                 case _:
                     self.model.release(cn)
 
+    @precondition(lambda self: any(paper.status == "returned" for paper in self.model.papers.values()))
     @rule(place=places, other=places, officer=deciding)
     def hold(self, place: int, other: int, officer: str) -> None:
         """Suspend a CN on a form, an urgent one that was returned where there is one."""
-        papers = self.model.papers.items()
-        returned = [number for number, paper in papers if paper.status == "returned" and paper.urgent]
-        number = returned[place % len(returned)] if returned else self._recent(place)
+        returned = {number: paper for number, paper in self.model.papers.items() if paper.status == "returned"}
+        numbers = [number for number, paper in returned.items() if paper.urgent] or list(returned)
+        number = numbers[place % len(numbers)]
         cns = [line.cn for line in self.model.papers[number].lines if line.cn in self.model.seats]
         cn = cns[other % len(cns)] if cns else sorted(self.model.seats)[other % len(self.model.seats)]
         free = self.model.seats[cn].status in ("approved", "active") and officer in self.model.officers
