@@ -152,11 +152,6 @@ def answer_table(documents: Sequence[object], heads: Sequence[str], rows: Iterab
     if not documents:
         click.echo(spoken(none))
         return
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
+    from ca_server.cli.table import draw
 
-    table = Table(*(spoken(head) for head in heads), box=SIMPLE_HEAD, pad_edge=False, expand=False)
-    for row in rows:
-        table.add_row(*(spoken(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 80, highlight=False).print(table)
+    draw(heads, rows)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ca_server import store
 from ca_server.domain.attempts import Attempt
-from ca_server.domain.credentials import Credential, CredentialKind
+from ca_server.domain.credentials import Credential
 from ca_server.domain.help_desk import MOST_RESENT, Caller, Declined, MailedHalf, Pair, Times
 from ca_server.domain.officers import Acting
 from ca_server.errors import Invalid, NotFound, Refusal
@@ -27,12 +27,6 @@ from protocol.names import CommonName, InstitutionCode
 R = TypeVar("R")
 
 LONGEST_LABEL = 60
-_MAILS = {
-    (CredentialKind.ENROL, MailedHalf.URL): NoticeKind.ENROLMENT_URL,
-    (CredentialKind.ENROL, MailedHalf.PASSWORD): NoticeKind.ENROLMENT_PASSWORD,
-    (CredentialKind.RENEW, MailedHalf.URL): NoticeKind.RENEWAL_URL,
-    (CredentialKind.RENEW, MailedHalf.PASSWORD): NoticeKind.RENEWAL_PASSWORD,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +58,8 @@ def resend(
     def deed(institution: Institution) -> Done:
         pair = _newest_pair(connection, cn, times)
         credential = pair.credential
-        kind = _MAILS[credential.kind, half]
+        url, password = invitation.NOTICES[credential.kind]
+        kind = url if half is MailedHalf.URL else password
         resent = outbox.count_of_half(connection, credential.id, kind) - 1
         pair.require_resendable(resent, now)
         application = seats.application_of(connection, cn)

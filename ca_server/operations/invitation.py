@@ -20,10 +20,11 @@ SECONDS_OF_A_PLAN = 3
 """After so many seconds a certificate that is being made is there, or has failed."""
 
 _MOST_AT_ONCE = 100
-_KINDS = {
+NOTICES = {
     CredentialKind.ENROL: (NoticeKind.ENROLMENT_URL, NoticeKind.ENROLMENT_PASSWORD),
     CredentialKind.RENEW: (NoticeKind.RENEWAL_URL, NoticeKind.RENEWAL_PASSWORD),
 }
+"""The two mails of a pair: the URL's and the password's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ def invite(
         new_id(), cn, kind, CredentialStatus.OPEN, 0, None, None, now + terms.credential_days * DAY, None
     )
     credentials.add(connection, credential, (new_kid(), new_password()), terms.sealer, now, actor)
-    url, password = _KINDS[kind]
+    url, password = NOTICES[kind]
     application = seats.application_of(connection, cn)
     for notice, later in ((url, 0), (password, terms.password_delay_seconds)):
         tell(

@@ -45,12 +45,16 @@ _BY_NUMBER = Statement(select(*_COLUMNS).where(_a.number == bindparam("number"))
 _RETURN_REASON = Statement(select(_a.return_reason).where(_a.number == bindparam("number")))
 _NUMBERS = Statement(select(_a.number).order_by(_a.urgent.desc(), _a.number))
 _UNDONE = (Half.WAITING, Half.FAILED)
+_URGENT = tuple(reason for reason in Reason if reason.urgent)
 _HAS_A_DAY_THAT_CAME = (
     select(_i.position)
     .where(
         _i.application == _a.number,
         or_(
-            and_(_i.revocation.in_(_UNDONE), or_(_i.revocation_on.is_(None), _i.revocation_on <= bindparam("today"))),
+            and_(
+                _i.revocation.in_(_UNDONE),
+                or_(_i.revocation_on.is_(None), _i.revocation_on <= bindparam("today"), _i.reason.in_(_URGENT)),
+            ),
             and_(_i.issuance.in_(_UNDONE), or_(_i.issuance_on.is_(None), _i.issuance_on <= bindparam("today"))),
         ),
     )

@@ -17,36 +17,38 @@ class PostOffice:
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self._taken: list[tuple[str, bytes]] = []
+        self._mails: list[dict[str, str]] = []
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
         assert session.ssl is not None
         assert isinstance(envelope.content, bytes)
         (addressee,) = envelope.rcpt_tos
-        self._taken.append((addressee, envelope.content))
+        self._mails.append(_told(addressee, envelope.content))
         return "250 taken"
 
     def delivered(self) -> int:
         """Return how many mails came."""
-        return len(self._taken)
+        return len(self._mails)
 
     def mails(self) -> list[dict[str, str]]:
         """Return every mail, as `warifu-ca mailbox` tells of mails that stay in a maildir."""
-        return [_told(addressee, content) for addressee, content in list(self._taken)]
+        return list(self._mails)
 
 
 def _told(addressee: str, content: bytes) -> dict[str, str]:
     mail = email.message_from_bytes(content, policy=email.policy.default)
     assert isinstance(mail, EmailMessage)
     assert str(mail["To"]) == addressee
-    text = {
+    text = mail.get_body(("plain",))
+    assert text is not None
+    told = {
         "to": addressee,
         "subject": str(mail["Subject"]),
         "kind": str(mail["X-Warifu-Notice"]),
-        "text": mail.get_content().replace("\r\n", "\n"),
+        "text": text.get_content().replace("\r\n", "\n"),
         "date": parsedate_to_datetime(str(mail["Date"])).isoformat(),
     }
-    return text | ({} if mail["X-Warifu-CN"] is None else {"cn": str(mail["X-Warifu-CN"])})
+    return told | ({} if mail["X-Warifu-CN"] is None else {"cn": str(mail["X-Warifu-CN"])})
 
 
 @contextlib.contextmanager
