@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from ca_server.domain import forms
-from ca_server.domain.administrators import Change
-from ca_server.domain.applications import Filed, Item, Status
+from ca_server.domain.administrators import Change, Half
+from ca_server.domain.applications import Filed, Item
 from ca_server.domain.calendar import Calendar
 from ca_server.store import certificates
-from tests.ca_server.operations.walks import Walk, walk
+from tests.ca_server.operations.walks import walk
 
 DEEDS = {
     *(f"{kind} {verdict}" for kind in ("DCM902", "DCM903", "DCM904", "DCM905") for verdict in ("taken", "refused")),
@@ -40,14 +40,14 @@ def at_once(self: Change, approved_on: datetime.date, calendar: Calendar, wait_d
 
 
 def before_its_date(self: Item, today: datetime.date) -> bool:
-    return ISSUANCE_IS_DUE(self, today + datetime.timedelta(days=1))
+    return self.revocation is Half.WAITING
 
 
 def nothing(*_: Any) -> int:
     return 0
 
 
-APPROVED, ISSUANCE_IS_DUE = Filed.approved, Item.issuance_is_due
+APPROVED = Filed.approved
 PLANTED: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "approval by one person": (Filed, "approved", approved_by_one, r"approve: .* let through against the rules"),
     "a CN of another institution": (
@@ -56,7 +56,7 @@ PLANTED: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
         nothing,
         r"DCM90[34] was .* should be refused",
     ),
-    "a half before its date": (Item, "issuance_is_due", before_its_date, r"the schedule takes .*'issuance'"),
+    "a half before its date": (Item, "revocation_is_due", before_its_date, r"the schedule takes .*'revocation'"),
     "a release without the certificate": (certificates, "restore", nothing, r"OCSP, \(found, expected\)"),
     "an administrator change without waiting": (Change, "earliest", at_once, r"the schedule takes .*'change'"),
 }
