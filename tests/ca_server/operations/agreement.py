@@ -63,7 +63,7 @@ class Agreement(RuleBasedStateMachine):
         self._live: dict[str, int] = {}
         self._administrators = dict(self.model.administrators)
         self._mails = len(self._rows("SELECT 1 FROM outbox"))
-        self._broken = False
+        self.broken = False
         self.steps = -1
         self.balanced_at = 0
 
@@ -74,7 +74,7 @@ class Agreement(RuleBasedStateMachine):
     def require(self, what: bool, otherwise: str) -> None:
         """Do nothing when it is as it must be. Raises AssertionError, the finding."""
         if not what:
-            self._broken = True
+            self.broken = True
             raise AssertionError(otherwise)
 
     def attempt(self, what: str, allowed: bool, operation: Callable[[Connection], Any]) -> None:
@@ -145,16 +145,10 @@ class Agreement(RuleBasedStateMachine):
         revoked = {serial: reason for serial, reason in self.model.told().items() if reason != "good"}
         self._compare("CRL", self.bureau.shown(), revoked)
 
-    def settle(self) -> None:
-        """Bring what is under way to its end."""
-        raise NotImplementedError
-
     def teardown(self) -> None:
-        """Settle a walk that found nothing, balance its books, and clear up."""
+        """Balance the books of a walk that found nothing, and clear up."""
         try:
-            if not self._broken:
-                self.settle()
-                self.agree()
+            if not self.broken:
                 self.balance()
                 self.tally.walks += 1
                 self.tally.steps += self.steps
