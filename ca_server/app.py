@@ -219,6 +219,7 @@ class _Wiring:
         issuer = Issuer(config.authority.issuer, issuing, self._planned)
         self._room = issuance.Room(self._profile(), issuer, self._rules, new_id())
         self._version = database.data_version()
+        self._failed: dict[carrying_out.Step, int] = {}
         wrong_passwords = config.credentials.wrong_passwords
         filled = letters.Letters(self._sealer, self._urls.of("/e/"), wrong_passwords, config.times)
         self._office = delivery.PostOffice(mailer_of(config), messages_of(config), filled)
@@ -343,11 +344,14 @@ class _Wiring:
     async def _carry_out(self, now: int) -> None:
         terms = carrying_out_terms(self._config, self._sealer)
         for step in await self._database.lookup(carrying_out.steps, terms, now):
+            if now < self._failed.get(step, 0) <= now + MINUTE:
+                continue  # the alarm sounds once a minute, not whenever anything is written
             try:
                 await self._database.write(carrying_out.carry_out, step, terms, crl_entry, now)
             except TryLater:
                 continue
             except Exception as error:
+                self._failed[step] = now + MINUTE
                 log.exception("ALARM: the %s of application %d could not be carried out", step.part, step.number)
                 await self._database.write(carrying_out.record_failure, step, str(error), now)
 

@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 
 from ca_server.domain.administrators import Administrator, CallBack, Change, Half
 from ca_server.domain.reasons import ChangeReason
@@ -42,7 +42,11 @@ _CALL_BACK = Statement(
 )
 _FAIL = Statement(
     update(tables.administrator_change)
-    .where(_c.application == bindparam("number"), _c.half != Half.DONE)
+    .where(
+        _c.application == bindparam("number"),
+        _c.half != Half.DONE,
+        or_(_c.failure.is_(None), _c.failure != bindparam("trouble")),  # what is known is not written again and again
+    )
     .values(half=Half.FAILED, failure=bindparam("trouble"))
 )
 _DONE = Statement(
