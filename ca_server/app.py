@@ -63,6 +63,7 @@ from keys.sealing import Sealer
 log = logging.getLogger(__name__)
 
 _UNLIMITED = 1 << 60
+_SECONDS_TO_RETRY = 15  # what could not be carried out
 _SECONDS_TO_DRAIN = 10
 _SECONDS_FOR_A_HANDSHAKE = 10
 _MOST_CONNECTIONS = 5000
@@ -314,7 +315,7 @@ class _Wiring:
             [
                 Task("the books at a glance", self._glance, every=HOUR, eager=False),
                 Task("plans without a server", self._finish_orphans, every=1),
-                Task("applications that are due", self._carry_out, every=MINUTE),
+                Task("applications that are due", self._carry_out, every=_SECONDS_TO_RETRY),
                 Task("holds that are over", self._release, every=MINUTE, eager=False),
                 Task("the CRL", self._publish, every=1),
                 Task("mails", self._deliver, every=1),
@@ -344,14 +345,14 @@ class _Wiring:
     async def _carry_out(self, now: int) -> None:
         terms = carrying_out_terms(self._config, self._sealer)
         for step in await self._database.lookup(carrying_out.steps, terms, now):
-            if now < self._failed.get(step, 0) <= now + MINUTE:
-                continue  # the alarm sounds once a minute, not whenever anything is written
+            if now < self._failed.get(step, 0) <= now + _SECONDS_TO_RETRY:
+                continue  # not whenever anything is written
             try:
                 await self._database.write(carrying_out.carry_out, step, terms, crl_entry, now)
             except TryLater:
                 continue
             except Exception as error:
-                self._failed[step] = now + MINUTE
+                self._failed[step] = now + _SECONDS_TO_RETRY
                 log.exception("ALARM: the %s of application %d could not be carried out", step.part, step.number)
                 await self._database.write(carrying_out.record_failure, step, str(error), now)
 

@@ -1,5 +1,7 @@
 """`warifu-ca application`: file (in `filing`), examine, approve, return, withdraw, and look."""
 
+import dataclasses
+import datetime
 from collections.abc import Callable
 
 import click
@@ -9,8 +11,9 @@ from ca_server.cli import filing
 from ca_server.cli.front import Group
 from ca_server.cli.options import acting_as, common, now, officer_option, open_records, settings
 from ca_server.cli.output import answer, answer_table, spoken
-from ca_server.domain.administrators import Change
-from ca_server.domain.applications import Filed, Item
+from ca_server.clock import day_in_tokyo
+from ca_server.domain.administrators import Change, Half
+from ca_server.domain.applications import Filed, Item, Status
 from ca_server.domain.officers import Acting, Role
 from ca_server.errors import Refusal
 from ca_server.language import Sentence, sentence
@@ -120,14 +123,14 @@ def call_back(number: int, dialled: str, person: str, officer_name: str) -> None
 @click.option("--open", "only_open", is_flag=True, help="Only those that are not over.")
 @common
 def list_applications(only_open: bool) -> None:
-    """Show applications, urgent ones first."""
+    """Show applications, urgent ones that are not over first."""
     listed = open_records(settings().config()).read(applications.listed, only_open=only_open)
     rows = [
         (
             str(filed.number),
             filed.application.kind,
             str(filed.application.institution),
-            filed.application.cns if len(filed.application.items) == 1 else str(len(filed.application.items) or ""),
+            str(len(filed.application.items) or ""),
             filed.status,
             sentence("urgent") if filed.application.urgent else "",
         )
@@ -149,7 +152,10 @@ def list_applications(only_open: bool) -> None:
 @common
 def show(number: int) -> None:
     """Show what one application says and how far each half of it is."""
-    filed = open_records(settings().config()).read(applications.show, number)
+    config = settings().config()
+    records = open_records(config)
+    filed = records.read(applications.show, number)
+    course = records.read(applications.course, filed)
     form = filed.application
     words: list[str] = [
         sentence(
@@ -160,20 +166,48 @@ def show(number: int) -> None:
             name=form.institution_name,
             status=filed.status,
         ),
+        *_course_lines(course),
         sentence(
-            "  applied on {day} by {name}, {email}",
+            "  applied on {day} by {name} ({furigana}), {email}",
             day=form.applied_on,
             name=form.administrator.name,
+            furigana=form.administrator.furigana,
             email=form.administrator.email,
         ),
     ]
-    words += [_line(item) for item in form.items]
+    decided = filed.status in (Status.APPROVED, Status.WAITING, Status.DONE)
+    words += [_line(item, decided) for item in form.items]
     if form.change is not None:
-        words += _change_lines(form.change)
-    answer(filing.document(filed), words)
+        rules = config.applications
+        day = None
+        if decided and filed.approved_at is not None and form.change.half is not Half.DONE:
+            approved_on = day_in_tokyo(filed.approved_at)
+            day = form.change.earliest(approved_on, rules.calendar, rules.change_business_days)
+        words += _change_lines(form.change, day)
+    person = dataclasses.asdict(form.administrator)
+    answer(filing.document(filed) | {"administrator": person, "course": dataclasses.asdict(course)}, words)
 
 
-def _line(item: Item) -> str:
+def _course_lines(course: applications.Course) -> list[str]:
+    filed, examined, approved = (name or "—" for name in course.officers)
+    lines: list[str] = [
+        sentence(
+            "  received {day} ({channel}), reference {reference}",
+            day=day_in_tokyo(course.filed_at),
+            channel=course.channel,
+            reference=course.reference or "—",
+        ),
+        sentence(
+            "  filed by {filed}, examined by {examined}, approved by {approved}",
+            filed=filed,
+            examined=examined,
+            approved=approved,
+        ),
+    ]
+    return lines + ([sentence("  reason given: {why}", why=course.why)] if course.why else [])
+
+
+def _line(item: Item, decided: bool) -> str:
     name = item.cn or item.new_cn or spoken(sentence("(no CN yet)"))
     parts = [] if item.reason is None else [spoken(item.reason.label)]
     for half, state, on in (
@@ -181,19 +215,24 @@ def _line(item: Item) -> str:
         (sentence("issuance"), item.issuance, item.issuance_on),
     ):
         if state is not None:
-            said = spoken(sentence("{half} {state}", half=half, state=state))
+            told = decided or state is Half.DONE
+            said = spoken(sentence("{half} {state}", half=half, state=state) if told else half)
             parts.append(said if on is None else spoken(sentence("{said} (desired on {day})", said=said, day=on)))
     if item.cn is not None and item.new_cn is not None:
         parts.append(f"→ {item.new_cn}")
     return f"  {name}: {', '.join(parts)} {item.failure or ''}".rstrip()
 
 
-def _change_lines(change: Change) -> list[str]:
+def _change_lines(change: Change, day: datetime.date | None) -> list[str]:
     successor = change.successor
     lines: list[str] = [
         sentence("  reason: {reason}", reason=change.reason.label),
-        sentence("  new administrator: {name}, {email}", name=successor.name, email=successor.email),
-        sentence("  change: {state}", state=change.half),
+        sentence(
+            "  new administrator: {name} ({furigana}), {email}",
+            name=successor.name,
+            furigana=successor.furigana,
+            email=successor.email,
+        ),
     ]
     if change.desired_on is not None:
         lines.append(sentence("  desired on {day}", day=change.desired_on))
@@ -205,4 +244,8 @@ def _change_lines(change: Change) -> list[str]:
                 person=change.call_back.spoke_to,
             )
         )
+    if change.half is Half.DONE:
+        lines.append(sentence("  carried out"))
+    elif day is not None:
+        lines.append(sentence("  carried out on {day} at the earliest", day=day))
     return lines + ([f"  {change.failure}"] if change.failure else [])

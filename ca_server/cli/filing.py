@@ -4,7 +4,7 @@ However a form came, its texts are read by the one set of rules in `domain.forms
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -83,6 +83,10 @@ def submit(workbook: Path, reference: str, channel: str, officer_name: str) -> N
     from ca_server.forms.reading import read_workbook
 
     config = settings().config()
+    if not workbook.is_file():
+        raise Invalid({"workbook": sentence("There is no file {path}.", path=workbook)})
+    if not reference.strip() or not reference.isprintable():
+        raise Invalid({"reference": sentence("Give the sender's reference, in printable characters.")})
     with workbook.open("rb") as file:
         content = file.read(MOST_BYTES + 1)  # one more than may be: then it is refused for its size
     digest = hashlib.sha256(content).hexdigest()
@@ -213,37 +217,46 @@ class _Desk:
         try:
             form = read()
         except Refusal as refused:
-            self._records.write(self._refuse, kind, refused)
-            raise
+            raise self._records.write(self._refused, kind, refused) from refused
         outcome = self._records.write(
             lambda connection: applications.file(connection, form, self._receipt(connection), now())
         )
         if isinstance(outcome, Invalid):
-            raise outcome if self._kept is None else _in_places(outcome, form)
+            raise Invalid(self._told(outcome.fields, form))
         if outcome.status is Status.RETURNED:
             _tell_of_return(outcome)
         answer(
             document(outcome),
             [
                 sentence(
-                    "Received as application {number}. Next: `warifu-ca application examine {number}`.",
+                    "Received as application {number}. Next: `warifu-ca application examine {number} --officer NAME`.",
                     number=outcome.number,
                 )
             ],
         )
 
-    def _refuse(self, connection: store.Connection, kind: str, refused: Refusal) -> None:
+    def _refused(self, connection: store.Connection, kind: str, refused: Refusal) -> Refusal:
+        """Log a form that could not be read, and return all that is wrong with it, by its texts and by the records."""
         places = sorted(refused.fields) if isinstance(refused, Invalid) else [type(refused).__name__]
         applications.refuse(connection, self._receipt(connection), kind, places, now())
         faulty = refused if isinstance(refused, forms.Faulty) else refused.__cause__
-        if isinstance(faulty, forms.Faulty):
-            applications.warn_owners(connection, faulty.foreign, now())
+        if not isinstance(faulty, forms.Faulty) or not isinstance(refused, Invalid):
+            return refused
+        applications.warn_owners(connection, faulty.foreign, now())
+        if faulty.legible is None:
+            return refused
+        judged = applications.judge(connection, faulty.legible)
+        if "administrator" in judged:
+            applications.warn_registered(connection, faulty.legible, now())
+        return Invalid(refused.fields | self._told(judged, faulty.legible))
 
+    def _told(self, fields: Mapping[str, str], form: Application) -> dict[str, str]:
+        """Return what the records say against a form as whoever filled it in is told: a workbook by its cells."""
+        if self._kept is None:
+            return dict(fields)
+        from ca_server.forms.reading import in_places
 
-def _in_places(refused: Invalid, form: Application) -> Invalid:
-    from ca_server.forms.reading import in_places
-
-    return in_places(refused, form)
+        return in_places(fields, form)
 
 
 def _tell_of_return(filed: Filed) -> None:
@@ -256,7 +269,7 @@ def _tell_of_return(filed: Filed) -> None:
     ]
     words += [
         sentence(
-            "  to hold {cn} for some days: `warifu-ca certificate suspend {cn} --application {number}`",
+            "  to hold {cn} for some days: `warifu-ca certificate suspend {cn} --application {number} --officer NAME`",
             cn=item.cn,
             number=filed.number,
         )

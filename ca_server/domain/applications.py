@@ -59,6 +59,8 @@ class Item:
     issuance_on: datetime.date | None = None
     new_cn: CommonName | None = None
     failure: str | None = None
+    sheet: int = dataclasses.field(default=1, compare=False)
+    """The sheet of the form that names it; no part of the records."""
 
     def revocation_is_due(self, today: datetime.date) -> bool:
         """Tell whether its revocation is to be carried out: an urgent one waits for no date (requirements A9)."""

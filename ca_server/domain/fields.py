@@ -19,8 +19,10 @@ from ca_server.language import Sentence, japanese, sentence
 from protocol.names import BadName, CommonName, InstitutionCode
 
 LONGEST_TEXT: Final = 200
+_LONGEST_READ: Final = 4 * LONGEST_TEXT  # blanks around and between the words fall away
 
 _DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?", re.ASCII)
+_WIDTHS = ("<wide>", "<narrow>")
 _CENTURY = range(2000, 2100)
 _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−ーｰ", "-"))
 
@@ -67,6 +69,8 @@ class Field:
 
     def read(self, text: str) -> Value | None:
         """Return what the text says, None for a blank one. Raises Wrong."""
+        if len(text) > _LONGEST_READ:  # before anything is done with it
+            raise Wrong(sentence("Give 1 to {most} printable characters.", most=LONGEST_TEXT))
         tidy = " ".join(text.split())
         if not tidy:
             if self.mandatory:
@@ -81,9 +85,17 @@ def _text(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def _narrow(text: str) -> str:
+    """Return a text of signs that have but one width; a raised or circled digit stays the other sign that it is."""
+    return "".join(
+        unicodedata.normalize("NFKC", sign) if unicodedata.decomposition(sign).startswith(_WIDTHS) else sign
+        for sign in text
+    )
+
+
 def _plain(text: str) -> str:
-    """Return a text of signs that have but one width."""
-    return "".join(unicodedata.normalize("NFKC", text).translate(_DASHES).split())
+    """Return a text in signs of one width, without blanks."""
+    return "".join(_narrow(text).translate(_DASHES).split())
 
 
 def _code(text: str) -> InstitutionCode:
@@ -102,13 +114,13 @@ def _cn(text: str) -> CommonName:
 
 def _address(text: str) -> str:
     try:
-        return require_safe_address(unicodedata.normalize("NFKC", text))
+        return require_safe_address(_narrow(text))
     except UnsafeAddress as error:
         raise Wrong(error.args[0]) from error
 
 
 def _date(text: str) -> datetime.date:
-    match = _DATE.fullmatch(unicodedata.normalize("NFKC", text).replace(" ", "").translate(_DASHES))
+    match = _DATE.fullmatch(_plain(text))
     if match is not None and int(match[1]) in _CENTURY:
         try:
             return datetime.date(int(match[1]), int(match[2]), int(match[3]))

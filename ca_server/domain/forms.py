@@ -28,6 +28,8 @@ from protocol.names import CommonName, InstitutionCode
 Sheet = Mapping[str, str]
 """The texts of one sheet by the names of its fields; what is missing is blank."""
 
+_SLACK: Final = 400  # signs by which a repeated entry may be longer, before anything is done with it
+
 APPLIED_ON: Final = Field("applied_on", sentence("Application date"), Content.DATE)
 INSTITUTION_NAME: Final = Field("institution_name", sentence("Name of the institution"))
 INSTITUTION: Final = Field("institution", sentence("Base code of the institution"), Content.CODE)
@@ -129,12 +131,19 @@ class Fault:
 
 
 class Faulty(Invalid):
-    """A form is refused whole; `faults` names everything that is wrong with it, `foreign` the CNs of others in it."""
+    """A form is refused whole; `faults` names everything that is wrong with it, `foreign` the CNs of others in it.
 
-    def __init__(self, faults: Sequence[Fault], foreign: Sequence[CommonName] = ()) -> None:
+    `legible` is what could be read of it all the same, for the records to judge, so that all is told at once; None
+    where not even who applies can be told.
+    """
+
+    def __init__(
+        self, faults: Sequence[Fault], foreign: Sequence[CommonName] = (), legible: Application | None = None
+    ) -> None:
         super().__init__({_place(fault): fault.remedy for fault in faults})
         self.faults = tuple(faults)
         self.foreign = tuple(foreign)
+        self.legible = legible
 
 
 def _place(fault: Fault) -> str:
@@ -148,7 +157,7 @@ def read(form: Form, sheets: Sequence[Sheet], language: str, rules: Rules) -> Ap
     pages = [reading.page(number, sheets[number - 1], first=sheets[0]) for number in used]
     reading.require_rules(pages)
     if reading.faults:
-        raise Faulty(reading.faults, reading.foreign)
+        raise Faulty(reading.faults, reading.foreign, _legible(form.kind, pages, language))
     return _application(form.kind, pages, language)
 
 
@@ -202,7 +211,11 @@ class _Reading:
         return _Page(number, values)
 
     def _require_agreement(self, number: int, field: Field, text: str, first: str) -> None:
-        if text.strip() and not (is_same_text(text, first) or _is_same_value(field, text, first)):
+        if (
+            len(text) > len(first) + _SLACK
+            or (text.strip()
+            and not (is_same_text(text, first) or _is_same_value(field, text, first)))
+        ):
             self._fault(number, field, sentence("This differs from sheet 1; leave it as sheet 1 fills it in."))
 
     def require_rules(self, pages: Sequence[_Page]) -> None:
@@ -307,6 +320,18 @@ def _application(kind: Kind, pages: Sequence[_Page], language: str) -> Applicati
     )
 
 
+def _legible(kind: Kind, pages: Sequence[_Page], language: str) -> Application | None:
+    """Return what can be read of a faulty form: who applies, and each certificate that it names in full."""
+    first = pages[0]
+    code = first.value(INSTITUTION, InstitutionCode)
+    if code is None or not all(first.value(field, str) for field in _WHO if field is not INSTITUTION):
+        return None
+    named = [page for page in pages if page.value(CN, CommonName) and page.value(REASON, Reason)]
+    items = tuple(_item(kind, page) for page in named if page.must(CN, CommonName).institution == code)
+    name, day = first.must(INSTITUTION_NAME, str), first.value(APPLIED_ON, datetime.date) or datetime.date.min
+    return Application(kind, code, name, _administrator(first), language, day, items)
+
+
 def _item(kind: Kind, page: _Page) -> Item:
     return Item(
         cn=page.must(CN, CommonName),
@@ -315,4 +340,5 @@ def _item(kind: Kind, page: _Page) -> Item:
         revocation_on=page.value(REVOCATION_ON, datetime.date),
         issuance=Half.WAITING if kind is Kind.REPLACEMENT else None,
         issuance_on=page.value(ISSUANCE_ON, datetime.date),
+        sheet=page.number,
     )

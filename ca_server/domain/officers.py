@@ -11,6 +11,10 @@ from ca_server.errors import Invalid, NotEntitled
 from ca_server.language import sentence
 
 _LONGEST_NAME = 64
+_ALIKE = {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"}
+# printable, says Python, and yet nobody sees them: fillers and variation selectors (Unicode, Default_Ignorable)
+_UNSEEN = {chr(code) for code in (0x34F, 0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0, *range(0xFE00, 0xFE10))}
+_UNSEEN |= {chr(code) for code in range(0xE0100, 0xE01F0)}
 
 
 class Role(StrEnum):
@@ -72,16 +76,18 @@ class Acting:
 
 
 def folded(name: str) -> str:
-    """Return the form in which names are compared: NFKC, white space joined, case folded."""
-    return " ".join(unicodedata.normalize("NFKC", name).split()).casefold()
+    """Return the form in which names are compared: NFKC, without blanks, case folded; 山田 太郎 is 山田太郎."""
+    return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
 
 
 def require_name(name: str) -> str:
     """Return `name` trimmed.
 
-    Raises Invalid when it is empty, too long, or holds what does not print.
+    Raises Invalid when it is empty, too long, holds what does not show, or mixes letters that look alike.
     """
     trimmed = " ".join(name.split())
-    if not trimmed or len(trimmed) > _LONGEST_NAME or not trimmed.isprintable():
+    alphabets = {unicodedata.name(sign, "").partition(" ")[0] for sign in trimmed} & _ALIKE
+    shows = trimmed.isprintable() and not any(sign in _UNSEEN or unicodedata.combining(sign) for sign in trimmed)
+    if not trimmed or len(trimmed) > _LONGEST_NAME or not shows or len(alphabets) > 1:
         raise Invalid({"name": sentence("Give a name of 1 to {most} printable characters.", most=_LONGEST_NAME)})
     return trimmed

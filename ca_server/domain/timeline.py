@@ -14,7 +14,7 @@ from ca_server.language import Sentence, sentence
 ACTIONS: Final[Mapping[str, Sentence]] = {
     "application received": sentence("application received"),
     "application examined": sentence("application examined"),
-    "approval refused": sentence("approval refused"),
+    "approval refused": sentence("approval by the same officer refused"),
     "called back": sentence("administrator called back"),
     "application approved": sentence("application approved"),
     "application returned": sentence("application returned"),
@@ -22,6 +22,7 @@ ACTIONS: Final[Mapping[str, Sentence]] = {
     "seat approved": sentence("CN assigned"),
     "PC labelled": sentence("PC label written"),
     "call: suspended": sentence("suspension on a call"),
+    "held on a form": sentence("suspension on a returned form"),
     "call: revoked": sentence("revocation on a call"),
     "seat suspended": sentence("CN suspended"),
     "seat released": sentence("CN released"),

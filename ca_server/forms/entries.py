@@ -113,7 +113,7 @@ def _address(cell: str) -> Check:
     return Check(
         "custom",
         f'LEN(SUBSTITUTE(ASC({cell}),"@",""))=LEN({cell})-1',
-        sentence("Every mail about the certificates goes to this address."),
+        sentence("The administrator's address, to which mails about certificates go."),
         sentence("A mail address is a name, one @ and a domain."),
         keyboard=_HALF_WIDTH,
     )

@@ -51,13 +51,17 @@ def read_workbook(content: bytes, rules: Rules) -> Application:
     return application
 
 
-def in_places(refused: Invalid, application: Application) -> Invalid:
-    """Return what the records refuse of a form by the cells in which it is mended, in the language of the form."""
+def in_places(refused: Mapping[str, str], application: Application) -> dict[str, str]:
+    """Return what the records say against a form by the cells in which it is mended, in the language of the form."""
     language, form = choose(application.language, {}), FORMS[application.kind]
     cells = {field.name: _named(form, 1, field, language) for field in form.fields}
-    cn = language.say(forms.CN.label)
-    named = {name: f"{cn} {name.removeprefix('cn ')}" if name.startswith("cn ") else name for name in refused.fields}
-    return Invalid({cells.get(name, named[name]): language.say(remedy) for name, remedy in refused.fields.items()})
+    cells |= {f"cn {item.cn}": _named(form, item.sheet, forms.CN, language) for item in application.items if item.cn}
+    who = form.sections[0]
+    first, last = (layout.place(form, 1, field, language) for field in (who.fields[0], who.fields[-1]))
+    cells["administrator"] = f"{first.title} {first.cell}–{last.cell} {language.say(who.title)}"
+    cells["file"] = language.say(sentence("File"))
+    cells["change"] = language.say(form.title)
+    return {cells.get(name, name): language.say(remedy) for name, remedy in refused.items()}
 
 
 def _named(form: Form, number: int, field: Field, language: Language) -> str:
@@ -111,16 +115,17 @@ class _Reading:
         return texts
 
     def _text(self, number: int, field: Field, value: Value) -> str:
+        own_formula = number > 1 and field in (APPLIED_ON, *self._form.sections[0].fields)
+        if value.type in (CellType.BOOLEAN, CellType.ERROR) or (value.is_calculated and not own_formula):
+            remedy = sentence("This cell holds a value of Excel's own; delete it and type the entry anew.")
+            self._of_cells[number, field] = self._language.say(remedy)
+            return ""
         match value.type:
-            case CellType.BOOLEAN | CellType.ERROR:
-                remedy = sentence("This cell holds a value of Excel's own; delete it and type the entry anew.")
-                self._of_cells[number, field] = self._language.say(remedy)
-                return ""
             case CellType.DATE:
                 return value.text.partition("T")[0]
             case CellType.NUMBER:
                 return _number(value.text, self._day_zero if field.content is Content.DATE else None)
-            case CellType.TEXT:
+            case _:
                 return value.text
 
     def require_nothing_unseen(self) -> None:

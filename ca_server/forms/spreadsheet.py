@@ -20,6 +20,14 @@ MOST_ROWS: Final = 1000
 """Rows in which a value may stand; a form has some thirty."""
 
 _LONGEST_TITLE: Final = 31
+MOST_SIGNS: Final = 32_767
+"""Characters that a cell can hold (ECMA-376, Excel's own limit)."""
+
+_NAMESPACES: Final = (
+    "{http://schemas.openxmlformats.org/spreadsheetml/2006/main",
+    "{http://purl.oclc.org/ooxml/spreadsheetml/main",  # as a strict workbook calls it
+)
+_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_", re.ASCII)  # ISO/IEC 29500-1 §22.4.2.4, ST_Xstring
 _ADDRESS = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})", re.ASCII)
 _SHARED_STRINGS = "/sharedStrings"
 _EXTERNAL = "External"
@@ -41,6 +49,8 @@ class Value:
 
     type: CellType
     text: str
+    is_calculated: bool = False
+    """Whether a formula stands behind it, so that the program may show another value than it saved."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,12 +76,12 @@ def parse(package: Package) -> Spreadsheet:
     root = package.xml(package.main)
     targets = _targets(package)
     shared = [part for kind, part in targets.values() if kind.endswith(_SHARED_STRINGS)]
-    texts = [_text(item) for part in shared for item in package.xml(part).findall("{*}si")]
-    sheets = tuple(_sheet(package, each, targets, texts) for each in root.findall("{*}sheets/{*}sheet"))
+    texts = [_text(item) for part in shared for item in _all(package.xml(part), "si")]
+    sheets = tuple(_sheet(package, each, targets, texts) for each in _all(root, "sheets/sheet"))
     if len({sheet.title.casefold() for sheet in sheets}) < len(sheets):
         raise UnreadableForm(DAMAGED)
-    properties = root.find("{*}workbookPr")
-    return Spreadsheet(sheets, properties is not None and properties.get("date1904") in ("1", "true"))
+    starts_1904 = any(each.get("date1904") in ("1", "true") for each in _all(root, "workbookPr"))
+    return Spreadsheet(sheets, starts_1904)
 
 
 def _targets(package: Package) -> dict[str, tuple[str, str]]:
@@ -92,7 +102,7 @@ def _sheet(package: Package, element: Element, targets: Mapping[str, tuple[str, 
         raise UnreadableForm(DAMAGED)
     root = package.xml(targets[reference][1])
     cells: dict[str, Value] = {}
-    for each in root.findall("{*}sheetData/{*}row/{*}c"):
+    for each in _all(root, "sheetData/row/c"):
         value = _value(each, texts)
         if value is None:
             continue
@@ -122,17 +132,16 @@ def _require_address(text: str) -> str:
 def _value(element: Element, texts: list[str]) -> Value | None:
     """Return the value of a cell, None when it is blank."""
     kind = element.get("t", CellType.NUMBER)
-    text = element.findtext("{*}v") or ""
+    text = "".join(each.text or "" for each in _all(element, "v"))
     if kind == "inlineStr":
-        inline = element.find("{*}is")
-        kind, text = CellType.TEXT, "" if inline is None else _text(inline)
+        kind, text = CellType.TEXT, "".join(_text(each) for each in _all(element, "is"))
     elif kind == "s":
         kind, text = CellType.TEXT, _shared(text, texts)
     if not text.strip():
         return None
     if kind not in tuple(CellType):
         raise UnreadableForm(DAMAGED)
-    return Value(CellType(kind), text)
+    return Value(CellType(kind), text, bool(_all(element, "f")))
 
 
 def _shared(index: str, texts: list[str]) -> str:
@@ -144,5 +153,19 @@ def _shared(index: str, texts: list[str]) -> str:
 
 
 def _text(item: Element) -> str:
-    """Return a text without its formats, and without the reading that Japanese Excel keeps of what was typed (rPh)."""
-    return "".join(part.text or "" for part in (*item.findall("{*}t"), *item.findall("{*}r/{*}t")))
+    """Return a text without its formats, and without the reading that Japanese Excel keeps of what was typed (rPh).
+
+    Raises UnreadableForm for one that is longer than a cell can be: many cells may share it.
+    """
+    text = "".join(part.text or "" for part in (*_all(item, "t"), *_all(item, "r/t")))
+    if len(text) > MOST_SIGNS:
+        raise UnreadableForm(TOO_LARGE)
+    return _ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), text)
+
+
+def _all(element: Element, path: str) -> list[Element]:
+    """Return the elements below, of SpreadsheetML alone: what others add to a workbook no program shows."""
+    space, brace, _ = element.tag.rpartition("}")
+    if space not in _NAMESPACES:
+        raise UnreadableForm(DAMAGED)
+    return element.findall("/".join(f"{space}{brace}{name}" for name in path.split("/")))

@@ -66,7 +66,7 @@ class NoticeKind(StrEnum):
 _ADDRESSEE = {"institution_name", "administrator"}
 _SEAT = _ADDRESSEE | {"cn", "application?"}
 _FORM = _ADDRESSEE | {"application", "form", "cns"}
-_CREDENTIAL = _SEAT | {"expires"}
+_CREDENTIAL = _SEAT | {"expires", "reissued"}
 _PASSWORD = _CREDENTIAL | {"password", "wrong_passwords"}
 _TABLE: Final[Mapping[NoticeKind, Set[str]]] = {
     NoticeKind.ENROLMENT_URL: _CREDENTIAL | {"url"},
@@ -92,7 +92,8 @@ _TABLE: Final[Mapping[NoticeKind, Set[str]]] = {
 """What each kind is filled with; what bears a `?` may be unknown (None).
 
 Moments are epoch seconds; `password` comes grouped in fives; `form` is a DCM number; `cns` are CNs with ", " between
-them, and `serials` serial numbers, perhaps none; `act` is `revoked` or `suspended`; `attempt` is an Attempt.
+them, and `serials` serial numbers, perhaps none; `reissued` tells whether an earlier pair of the CN was mailed; `act`
+is `revoked` or `suspended`; `attempt` is an Attempt.
 """
 FACTS: Final[Mapping[NoticeKind, frozenset[str]]] = {
     kind: frozenset(name.rstrip("?") for name in names) for kind, names in _TABLE.items()

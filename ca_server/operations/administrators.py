@@ -1,21 +1,22 @@
 """The registered administrator: who may speak for an institution (A7), and how another takes over (M1)."""
 
-import dataclasses
-
 from ca_server import store
-from ca_server.domain.administrators import is_same_text
+from ca_server.domain.administrators import is_same, is_same_text
 from ca_server.domain.applications import Application, Filed, Kind
 from ca_server.errors import NotAllowed
 from ca_server.language import Sentence, sentence
 from ca_server.notices.messages import NoticeKind
 from ca_server.operations import invitation
 from ca_server.operations.notice import tell
-from ca_server.store import changes, credentials, institutions
+from ca_server.store import accounts, changes, credentials, institutions, outbox
 from ca_server.store.institutions import Institution
 
 
 def strange(application: Application, institution: Institution | None) -> dict[str, Sentence]:
-    """Return what an application says of the institution that is not what is registered, none for a first one."""
+    """Return what is wrong with who applies, nothing for a first application.
+
+    One sentence whatever differs, so that nobody learns by trying which part of a guess was right.
+    """
     if institution is None:
         if application.kind is Kind.ISSUANCE:
             return {}
@@ -25,14 +26,15 @@ def strange(application: Application, institution: Institution | None) -> dict[s
                 institution=application.institution,
             )
         }
-    named, registered = application.administrator, institution.administrator
-    pairs = {"institution_name": (application.institution_name, institution.name)}
-    for field in dataclasses.fields(named):
-        pairs[field.name] = (getattr(named, field.name), getattr(registered, field.name))
+    if is_same_text(application.institution_name, institution.name) and is_same(
+        application.administrator, institution.administrator
+    ):
+        return {}
     return {
-        name: sentence("This is not what is registered; correct it, or file an administrator change (DCM905) first.")
-        for name, (given, on_record) in pairs.items()
-        if not is_same_text(given, on_record)
+        "administrator": sentence(
+            "The name of the institution or its administrator is not as registered. Correct the form; if the "
+            "administrator changed, file a DCM905 that names the registered one as the one before."
+        )
     }
 
 
@@ -52,11 +54,19 @@ def change(connection: store.Connection, filed: Filed, terms: invitation.Terms, 
                 number=filed.number,
             )
         )
+    if form.change.call_back is None and outbox.is_dead(connection, filed.number, NoticeKind.CHANGE_RECEIVED):
+        raise NotAllowed(
+            sentence(
+                "The administrator before could not be told of application {number}; call back first.",
+                number=filed.number,
+            )
+        )
     changes.done(connection, filed.number, institution.administrator.name, now)
     tell(connection, form.institution, NoticeKind.CHANGED, now, application=filed.number)
     institutions.change_administrator(connection, institution, form.change.successor, now, actor, filed.number)
     if not is_same_text(institution.administrator.email, form.change.successor.email):
         tell(connection, form.institution, NoticeKind.CHANGED, now, application=filed.number)
-    invitation.end_bindings(connection, str(form.institution), now, actor)
+    unused = accounts.unused_of_institution(connection, str(form.institution))
+    invitation.end_accounts(connection, unused, now, actor)
     for credential in credentials.live_of_institution(connection, str(form.institution), now):
         invitation.replace(connection, credential.cn, credential.kind, terms, now, actor)

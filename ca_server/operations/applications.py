@@ -5,6 +5,7 @@ told: a form may name another administrator, or another institution's certificat
 urgent form that names the wrong administrator is kept, as returned, so that an officer can hold its CN on it (A7).
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 from ca_server import store
@@ -18,7 +19,7 @@ from ca_server.language import Sentence, choose, sentence
 from ca_server.notices.messages import NoticeKind
 from ca_server.operations.administrators import strange
 from ca_server.operations.notice import tell, tell_applicant
-from ca_server.store import applications, audit, calls, changes, institutions, seats
+from ca_server.store import applications, audit, calls, changes, institutions, officers, seats
 from ca_server.store.institutions import Institution
 from protocol.names import MAX_NUMBER, CommonName
 
@@ -34,10 +35,9 @@ def file(connection: store.Connection, application: Application, receipt: Receip
     """
     institution = institutions.find(connection, application.institution)
     stranger = strange(application, institution)
-    fields = _wrong_numbers(connection, application, institution) | _wrong_names(connection, application)
-    fields |= _wrong_change(connection, application)
+    fields = _wrong_facts(connection, application, institution) | _filed_before(connection, receipt)
     if stranger and institution is not None:
-        tell(connection, institution.code, NoticeKind.ATTEMPT, now, attempt=Attempt.WRONG_ADMINISTRATOR)
+        warn_registered(connection, application, now)
         if application.urgent and not fields:
             filed = applications.file(connection, application, receipt, now)
             why = sentence("The administrator named on the form is not the registered one.")
@@ -50,6 +50,29 @@ def file(connection: store.Connection, application: Application, receipt: Receip
     is_change = application.kind is Kind.ADMINISTRATOR_CHANGE
     tell_applicant(connection, filed, NoticeKind.CHANGE_RECEIVED if is_change else NoticeKind.RECEIVED, now)
     return filed
+
+
+def judge(connection: store.Connection, application: Application) -> dict[str, Sentence]:
+    """Return what the records say against an application, whatever else may be wrong with its form."""
+    institution = institutions.find(connection, application.institution)
+    return strange(application, institution) | _wrong_facts(connection, application, institution)
+
+
+def _wrong_facts(
+    connection: store.Connection, application: Application, institution: Institution | None
+) -> dict[str, Sentence]:
+    fields = _wrong_numbers(connection, application, institution)
+    if institution is None:
+        return fields
+    return fields | _wrong_names(connection, application) | _wrong_change(connection, application)
+
+
+def _filed_before(connection: store.Connection, receipt: Receipt) -> dict[str, Sentence]:
+    """Return that the very file was filed before; one whose application came to nothing may be filed again."""
+    before = None if receipt.file is None else applications.of_file(connection, receipt.file.sha256)
+    if before is None:
+        return {}
+    return {"file": sentence("This very file was filed as application {number} before.", number=before)}
 
 
 def refuse(connection: store.Connection, receipt: Receipt, kind: str, places: Sequence[str], now: int) -> None:
@@ -65,6 +88,11 @@ def refuse(connection: store.Connection, receipt: Receipt, kind: str, places: Se
         reference=receipt.reference,
         file=None if receipt.file is None else receipt.file.sha256,
     )
+
+
+def warn_registered(connection: store.Connection, application: Application, now: int) -> None:
+    """Tell the registered administrator that a form named somebody else; it was refused."""
+    tell(connection, application.institution, NoticeKind.ATTEMPT, now, attempt=Attempt.WRONG_ADMINISTRATOR)
 
 
 def warn_owners(connection: store.Connection, strangers: Sequence[CommonName], now: int) -> None:
@@ -190,11 +218,16 @@ def approve(connection: store.Connection, number: int, by: Acting, now: int, *, 
 def call_back(connection: store.Connection, number: int, by: Acting, spoken: tuple[str, str], now: int) -> Filed:
     """Record that an officer called (number on file, person) back about a DCM905, which ends its wait (M1).
 
-    Raises NotFound, NotAllowed for another form or one that is over, Invalid, or Conflict at a second call.
+    The officer is another than the one who filed it: whoever brought a form does not vouch for it. Raises NotEntitled,
+    NotFound, NotAllowed for another form or one that is over, Invalid, or Conflict at a second call.
     """
     filed = applications.get(connection, number)
     if filed.application.change is None or filed.status not in OPEN:
         raise NotAllowed(sentence("Application {number} is no change of administrator under way.", number=number))
+    if by.id == filed.filed_by:
+        raise NotEntitled(
+            sentence("Another officer than the one who filed application {number} calls back.", number=number)
+        )
     dialled, person = (" ".join(text.split()) for text in spoken)
     wrong = {
         name: sentence("Fill this field in.")
@@ -213,10 +246,32 @@ def show(connection: store.Connection, number: int) -> Filed:
     return applications.get(connection, number)
 
 
+@dataclasses.dataclass(frozen=True)
+class Course:
+    """How an application came, who moved it, and why it came to nothing, if it did."""
+
+    channel: str
+    reference: str | None
+    filed_at: int
+    officers: tuple[str | None, str | None, str | None]
+    """The names of who filed, examined and approved it."""
+    why: str | None
+
+
+def course(connection: store.Connection, filed: Filed) -> Course:
+    """Return what whoever examines or approves an application wants to know besides what it says."""
+    names = {officer.id: officer.name for officer in officers.all_officers(connection)}
+    who = tuple(names.get(each or "") for each in (filed.filed_by, filed.examined_by, filed.approved_by))
+    why = applications.return_reason(connection, filed.number)
+    return Course(*applications.receipt(connection, filed.number), (who[0], who[1], who[2]), why)
+
+
 def listed(connection: store.Connection, *, only_open: bool = False) -> list[Filed]:
     """Return every application, or those that are not over, urgent ones first."""
     found = [applications.get(connection, number) for number in applications.numbers(connection)]
-    return [filed for filed in found if filed.status in OPEN] if only_open else found
+    if only_open:
+        return [filed for filed in found if filed.status in OPEN]
+    return sorted(found, key=lambda filed: (not (filed.application.urgent and filed.status in OPEN), filed.number))
 
 
 def kept_file(connection: store.Connection, number: int) -> tuple[str, bytes] | None:

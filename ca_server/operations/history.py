@@ -83,7 +83,7 @@ def _of_log(connection: store.Connection, cn: str, rows: Rows, made: list[Creden
                 for credential in made:
                     if credential.status is CredentialStatus.REPLACED and credential.ended_at == at:
                         yield dataclasses.replace(event, credential=credential.id)
-            case "call: suspended" | "call: revoked":
+            case "call: suspended" | "call: revoked" | "held on a form":
                 yield _of_call(connection, event)
             case _ if action in _RELEASED and "application" not in detail:
                 yield dataclasses.replace(event, action="seat released")

@@ -1,6 +1,7 @@
 """The two mailed halves of a seat: made, replaced by a fresh pair, and told of when they ran out unused (E1, E4)."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from ca_server import store
 from ca_server.clock import DAY
@@ -64,21 +65,18 @@ def replace(
 ) -> None:
     """End the seat's live pair, and what was bound to it without a certificate, and mail a fresh one.
 
-    Raises TryLater while a certificate is being made with the pair.
+    The pair by which an account was bound may have run out: that stops nobody who bound it before (protocol.md, State,
+    rule 3). Raises TryLater while a certificate is being made with the pair.
     """
     _require_no_plan(connection, str(cn))
-    end_bindings(connection, str(cn), now, actor)
+    end_accounts(connection, accounts.unused_of_seat(connection, str(cn)), now, actor)
     credentials.replace_live(connection, str(cn), now, actor)
     invite(connection, cn, kind, terms, now, actor)
 
 
-def end_bindings(connection: store.Connection, owner: str, now: int, actor: str) -> None:
-    """Revoke the accounts of a CN, or of all CNs of an institution's code, that have no certificate.
-
-    The pairs by which they were bound may have run out: that stops nobody who bound an account before (protocol.md,
-    State, rule 3). Raises TryLater while a certificate is being made for one.
-    """
-    for account_id in accounts.without_certificate(connection, owner):
+def end_accounts(connection: store.Connection, account_ids: Sequence[str], now: int, actor: str) -> None:
+    """Revoke accounts that have no certificate. Raises TryLater while one is being made for one of them."""
+    for account_id in account_ids:
         _require_no_plan(connection, accounts.get(connection, account_id).cn)
         accounts.end(connection, account_id, AccountStatus.REVOKED, now, actor)
 

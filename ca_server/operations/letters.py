@@ -71,13 +71,21 @@ class Letter:
 
 
 def letter_of(connection: store.Connection, mail: Mail, letters: Letters, now: int) -> Letter | None:
-    """Return what the mail is filled with, None when its credential ended before it left."""
+    """Return what the mail is filled with, None when what it is about ended before it left."""
     if mail.kind == NoticeKind.INVENTORY:
+        if not _is_registered(connection, mail):
+            return None
         entries = inventory.listed(connection, letters.times, now, InstitutionCode.parse(mail.institution))
         facts = _addressee(connection, mail) | {"listed_at": now, "count": len(entries)}
         return Letter(facts, entries)
     found = _facts(connection, mail, letters)
     return None if found is None else Letter(found)
+
+
+def _is_registered(connection: store.Connection, mail: Mail) -> bool:
+    """Tell whether the mail goes to who is registered now: a list never reaches a former administrator."""
+    institution = institutions.find(connection, InstitutionCode.parse(mail.institution))
+    return institution is not None and mail.recipient == institution.administrator.email
 
 
 def enclosures(letter: Letter, mail: Mail, now: int) -> tuple[Attachment, ...]:
@@ -121,7 +129,12 @@ def _halves(connection: store.Connection, mail: Mail, letters: Letters) -> Facts
         return None
     credential, halves = found
     kid, password = halves.opened(letters.sealer, credential.id)
-    facts: Facts = {"expires": credential.expires_at, "wrong_passwords": letters.wrong_passwords}
+    pairs = credentials.of_seat(connection, str(credential.cn))
+    facts: Facts = {
+        "expires": credential.expires_at,
+        "wrong_passwords": letters.wrong_passwords,
+        "reissued": any(other.kind is credential.kind and other.id != credential.id for other, _ in pairs),
+    }
     if mail.kind in _URLS:
         facts["url"] = letters.url_prefix + kid
     if mail.kind in _PASSWORDS:
@@ -143,12 +156,14 @@ def _expired(connection: store.Connection, mail: Mail, letters: Letters) -> Fact
 def _addressee(connection: store.Connection, mail: Mail) -> Facts:
     """Return whom the mail speaks to: who is registered, or before that who is named on the first application."""
     institution = institutions.find(connection, InstitutionCode.parse(mail.institution))
-    if institution is not None:
+    if institution is not None and mail.recipient == institution.administrator.email:
         return {"institution_name": institution.name, "administrator": institution.administrator.name}
-    if mail.application is None:
+    if mail.application is not None and mail.cn is None:
+        form = applications.get(connection, mail.application).application
+        return {"institution_name": form.institution_name, "administrator": form.administrator.name}
+    if institution is None:
         raise LookupError(f"mail {mail.id} names an institution that is not registered")
-    form = applications.get(connection, mail.application).application
-    return {"institution_name": form.institution_name, "administrator": form.administrator.name}
+    return {"institution_name": institution.name, "administrator": institution.administrator.name}
 
 
 def _application(connection: store.Connection, mail: Mail) -> Facts:
@@ -208,9 +223,18 @@ def _revoked(connection: store.Connection, revocation_id: str, language: str) ->
     if decision is None or decision.published_at is None:
         raise LookupError(f"revocation {revocation_id} is not published")
     return {
-        "reason": _REASONS[language].get(RevocationReason(decision.reason), _UNSAID[language]),
+        "reason": _reason(connection, decision, language),
         "revoked_at": decision.decided_at,
         "published_at": decision.published_at,
         "seconds_taken": decision.published_at - decision.decided_at,
         "serials": decision.serials,
     }
+
+
+def _reason(connection: store.Connection, decision: revocations.Revocation, language: str) -> str:
+    """Return the reason in the words of the form, where one asked for it, else in those of its code."""
+    if decision.application is not None:
+        for item in applications.get(connection, decision.application).application.items:
+            if str(item.cn) == decision.cn and item.reason is not None:
+                return choose(language, {}).say(item.reason.label)
+    return _REASONS[language].get(RevocationReason(decision.reason), _UNSAID[language])

@@ -120,7 +120,8 @@ def _take(connection: store.Connection, call: Call, notice: NoticeKind) -> None:
     """Put a call on record and tell the administrator; who called stays out of the log, which never forgets."""
     calls.add(connection, call)
     actor = f"officer:{call.officer}"
-    audit.record(connection, call.at, actor, f"call: {call.act}", call.cn, call=call.id, reason=call.reason)
+    action = f"call: {call.act}" if call.application is None else "held on a form"
+    audit.record(connection, call.at, actor, action, call.cn, call=call.id, reason=call.reason)
     _tell(connection, call, notice, call.at)
 
 

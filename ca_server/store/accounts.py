@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from ca_server.errors import AccountUnknown, AccountUnusable
 from ca_server.store import audit, tables
@@ -57,11 +57,9 @@ _REVOKE_OTHERS = Statement(
     .where(_c.cn == bindparam("seat"), _c.id != bindparam("kept"), _c.status == AccountStatus.VALID)
     .values(status=AccountStatus.REVOKED)
 )
-_WITHOUT_CERTIFICATE = Statement(
+_UNUSED = (
     select(_c.id)
-    .join_from(tables.account, tables.seat, _c.cn == tables.seat.c.cn)
     .where(
-        or_(_c.cn == bindparam("owner"), tables.seat.c.institution == bindparam("owner")),
         _c.status == AccountStatus.VALID,
         ~select(tables.certificate.c.serial)
         .where(tables.certificate.c.account_id == _c.id, tables.certificate.c.der.is_not(None))
@@ -69,6 +67,12 @@ _WITHOUT_CERTIFICATE = Statement(
         .exists(),
     )
     .order_by(_c.id)
+)
+_UNUSED_OF_SEAT = Statement(_UNUSED.where(_c.cn == bindparam("seat")))
+_UNUSED_OF_INSTITUTION = Statement(
+    _UNUSED.join_from(tables.account, tables.seat, _c.cn == tables.seat.c.cn).where(
+        tables.seat.c.institution == bindparam("code")
+    )
 )
 _CHANGE_KEY = Statement(
     update(tables.account)
@@ -203,9 +207,14 @@ def revoke_others(connection: Connection, cn: str, kept: str) -> int:
     return _REVOKE_OTHERS.run(connection, seat=cn, kept=kept)
 
 
-def without_certificate(connection: Connection, owner: str) -> list[str]:
-    """Return the valid accounts of a CN, or of all CNs of an institution's code, that no certificate is stored for."""
-    return [row[0] for row in _WITHOUT_CERTIFICATE.all(connection, owner=owner)]
+def unused_of_seat(connection: Connection, cn: str) -> list[str]:
+    """Return the valid accounts of a CN that no certificate is stored for."""
+    return [row[0] for row in _UNUSED_OF_SEAT.all(connection, seat=cn)]
+
+
+def unused_of_institution(connection: Connection, code: str) -> list[str]:
+    """Return the valid accounts of all CNs of an institution that no certificate is stored for."""
+    return [row[0] for row in _UNUSED_OF_INSTITUTION.all(connection, code=code)]
 
 
 def change_key(connection: Connection, account_id: str, before: str, after: str, new_jwk: str, now: int) -> None:

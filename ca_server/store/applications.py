@@ -102,7 +102,7 @@ _OPEN_FOR_CN = Statement(
     select(_a.number, _i.reason)
     .join_from(tables.application_item, tables.application, _i.application == _a.number)
     .where(_i.cn == bindparam("cn"), _a.status.in_(OPEN))
-    .order_by(_a.urgent.desc(), _a.number)
+    .order_by(_i.reason.in_([reason for reason in Reason if reason.urgent]).desc(), _a.number)
     .limit(1)
 )
 _OPEN_CHANGE = Statement(
@@ -124,6 +124,12 @@ _KEEP_FILE = Statement(insert(tables.application_file))
 _FILE = Statement(select(_f.sha256, _f.sealed, _f.keep_until).where(_f.application == bindparam("number")))
 _ERASE_FILES = Statement(
     update(tables.application_file).where(_f.keep_until <= bindparam("now"), _f.sealed.is_not(None)).values(sealed=None)
+)
+_OF_FILE = Statement(
+    select(_f.application)
+    .join_from(tables.application_file, tables.application, _f.application == _a.number)
+    .where(_f.sha256 == bindparam("digest"), _a.status.not_in((Status.RETURNED, Status.WITHDRAWN)))
+    .limit(1)
 )
 _RECEIPT = Statement(select(_a.channel, _a.reference, _a.filed_at).where(_a.number == bindparam("number")))
 _ASKED_FOR = Statement(
@@ -219,6 +225,12 @@ def kept_file(connection: Connection, number: int) -> tuple[str, bytes | None, i
     return _FILE.one(connection, number=number)
 
 
+def of_file(connection: Connection, sha256: str) -> int | None:
+    """Return the application that the very file was filed as, unless it was returned or withdrawn; or None."""
+    row = _OF_FILE.one(connection, digest=sha256)
+    return None if row is None else row[0]
+
+
 def erase_files(connection: Connection, now: int) -> int:
     """Erase the files whose retention time is over, but for their SHA-256, and return how many."""
     return _ERASE_FILES.run(connection, now=now)
@@ -283,7 +295,9 @@ def move(connection: Connection, before: Filed, after: Filed, now: int, actor: s
         connection,
         now,
         actor,
-        f"application {after.status}",
+        "application due again"
+        if after.status is Status.APPROVED and before.approved_by
+        else f"application {after.status}",
         f"application:{after.number}",
         sha256=after.content_sha256,
         at=rfc3339(now),

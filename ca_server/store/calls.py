@@ -1,7 +1,8 @@
 """The records of telephone calls on which an officer revoked or suspended a CN at once (requirements A9).
 
-A form is owed from then on until one that names the CN arrives; whether it has is read from the applications, so a form
-that is returned or withdrawn is owed again. A suspension is over when it was released, or when its CN was revoked.
+A form is owed from then on until one that names the CN arrives, if none is under way already; whether it has is read
+from the applications, so a form that is returned or withdrawn is owed again. A suspension is over when it was released,
+or when its CN was revoked.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, or_, select, update
 
+from ca_server.domain.applications import OPEN, Status
 from ca_server.domain.reasons import Reason
 from ca_server.domain.seats import SeatStatus
 from ca_server.store import tables
@@ -39,19 +41,22 @@ _FORM_CAME = (
     )
     .where(
         tables.application_item.c.cn == _c.cn,
-        tables.application.c.filed_at >= _c.at,
-        tables.application.c.status.not_in(("returned", "withdrawn")),
+        or_(
+            tables.application.c.filed_at >= _c.at,
+            tables.application.c.approved_at >= _c.at,
+            tables.application.c.status.in_(OPEN),
+        ),
+        tables.application.c.status.not_in((Status.RETURNED, Status.WITHDRAWN)),
     )
     .correlate(tables.call)
-    .exists()
 )
 _later = tables.call.alias("later")
 _CALLED_AGAIN = select(_later.c.id).where(_later.c.cn == _c.cn, _later.c.at > _c.at).correlate(tables.call).exists()
 _INSERT = Statement(insert(tables.call))
 _BY_ID = Statement(_CALLS.where(_c.id == bindparam("call")))
-_OWED = Statement(_CALLS.where(_c.cn == bindparam("name"), _c.released_at.is_(None), ~_FORM_CAME).limit(1))
+_OWED = Statement(_CALLS.where(_c.cn == bindparam("name"), _c.released_at.is_(None), ~_FORM_CAME.exists()).limit(1))
 _OWED_SINCE = Statement(
-    _CALLS.where(_c.released_at.is_(None), _c.reminded_at <= bindparam("since"), ~_FORM_CAME, ~_CALLED_AGAIN)
+    _CALLS.where(_c.released_at.is_(None), _c.reminded_at <= bindparam("since"), ~_FORM_CAME.exists(), ~_CALLED_AGAIN)
     .order_by(_c.at, _c.id)
     .limit(bindparam("most"))
 )
@@ -70,7 +75,11 @@ _OVER = Statement(
         _c.held_until <= bindparam("now"),
         _c.released_at.is_(None),
         tables.seat.c.status == SeatStatus.SUSPENDED,
-        ~_FORM_CAME,
+        ~_FORM_CAME.where(
+            tables.application.c.filed_at >= _c.at,
+            tables.application.c.status.in_(OPEN),
+            tables.application_item.c.reason.in_([reason for reason in Reason if reason.urgent]),
+        ).exists(),
     )
 )
 _RELEASE = Statement(
@@ -141,7 +150,7 @@ def standing(connection: Connection, cn: str) -> Call | None:
 
 
 def over(connection: Connection, now: int) -> list[Call]:
-    """Return suspensions whose time has run out, whose CN is still suspended and for which no form is under way."""
+    """Return suspensions whose time has run out, whose CN is still suspended, and for which no urgent form came."""
     return [Call(*_typed(row)) for row in _OVER.all(connection, now=now)]
 
 

@@ -63,6 +63,13 @@ _OF_HALF = Statement(
 )
 
 
+_DEAD = Statement(
+    select(_c.id)
+    .where(_c.application == bindparam("number"), _c.kind == bindparam("notice"), _c.status == "dead")
+    .limit(1)
+)
+
+
 class MailStatus(StrEnum):
     """Where a mail stands."""
 
@@ -127,6 +134,11 @@ def defer(connection: Connection, mail: Mail, why: str, again: int) -> None:
 def hold(connection: Connection, mail: Mail, why: str, now: int) -> None:
     """Record that the mail server prevented the try that was intended: it does not count, and the mail is due again."""
     _HOLD.run(connection, mail=mail.id, tries=mail.attempts + 1, why=why, now=now)
+
+
+def is_dead(connection: Connection, application: int, kind: str) -> bool:
+    """Tell whether the mail of that kind about an application was refused for good."""
+    return _DEAD.one(connection, number=application, notice=kind) is not None
 
 
 def counts(connection: Connection) -> dict[str, int]:

@@ -253,6 +253,7 @@ Index(
     postgresql_where=text(_STANDING + "predecessor IS NOT NULL"),
 )
 Index("certificate_by_cn", certificate.c.cn)
+Index("certificate_by_account", certificate.c.account_id)
 Index("certificate_by_key", certificate.c.spki_sha256)
 Index(
     "certificate_planned",

@@ -110,6 +110,7 @@ def _status_of(halves: list[str]) -> Status | None:
 
 def failed_halves(ledger: Ledger) -> Sequence[str]:
     """Return a sentence for each half that could not be carried out: it is tried again, and a person should look."""
+    alive = {row.number for row in ledger.applications if row.status in (Status.APPROVED, Status.WAITING)}
     return [
         sentence(
             "Item {position} of application {number} could not be carried out yet: {failure}",
@@ -118,7 +119,7 @@ def failed_halves(ledger: Ledger) -> Sequence[str]:
             failure=row.failure,
         )
         for row in ledger.items
-        if Half.FAILED in (row.revocation, row.issuance)
+        if Half.FAILED in (row.revocation, row.issuance) and row.application in alive
     ] + [
         sentence(
             "The change of application {number} could not be carried out yet: {failure}",
@@ -126,5 +127,5 @@ def failed_halves(ledger: Ledger) -> Sequence[str]:
             failure=row.failure,
         )
         for row in ledger.changes
-        if row.half == Half.FAILED
+        if row.half == Half.FAILED and row.application in alive
     ]

@@ -86,7 +86,7 @@ def test_a_form_says_what_the_configuration_says(tmp_path: Path) -> None:
     sheet = openpyxl.load_workbook(io.BytesIO((tmp_path / "form.xlsx").read_bytes())).worksheets[0]
     text = "\n".join(str(cell.value) for row in sheet.iter_rows() for cell in row)
     for told in (
-        "割符監督庁の CP/CPS（https://ca.example/cps）",
+        "割符監督庁 の CP/CPS（https://ca.example/cps）",
         "認証担当 殿",
         "https://ca.example/privacy",
         "1～7枚",

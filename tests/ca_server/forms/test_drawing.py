@@ -163,7 +163,7 @@ def lines(content: bytes) -> list[str]:
 def test_a_form_names_addressees_cps_and_privacy_policy() -> None:
     written = lines(blank(Kind.ISSUANCE))
     assert written[3] == "割符監督庁 認証担当 殿\n登録局 殿"
-    assert written[4] == "割符監督庁の CP/CPS（https://ca.example/cps）に同意し、次のとおり申請します。"
+    assert written[4] == "割符監督庁 の CP/CPS（https://ca.example/cps）に同意し、次のとおり申請します。"
     assert "https://ca.example/privacy" in written[5]
 
 

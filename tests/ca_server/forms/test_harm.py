@@ -11,7 +11,7 @@ import pytest
 
 from ca_server.domain.applications import Kind
 from ca_server.forms.package import MOST_BYTES, MOST_PARTS
-from tests.ca_server.forms.workbooks import complete, filled, packed, parts
+from tests.ca_server.forms.workbooks import MAIN, complete, filled, packed, parts
 
 FILLED = filled(Kind.ISSUANCE, complete(Kind.ISSUANCE))
 PARTS = parts(FILLED)
@@ -25,6 +25,7 @@ TOO_LARGE = "This file is larger than a filled form can be."
 
 def with_sheet(text: str) -> bytes:
     """Return a workbook of which one sheet is this text; a picture keeps it from being refused for its growth."""
+    text = text.replace("<worksheet>", f'<worksheet xmlns="{MAIN}">')
     return packed(PARTS | {SHEET: text.encode(), "xl/media/image1.png": PICTURE})
 
 

@@ -18,6 +18,7 @@ from ca_server.forms.reading import in_places, read_workbook
 from ca_server.language import sentence
 from tests.ca_server.forms.workbooks import (
     BOTH,
+    MAIN,
     RULES,
     WHO,
     Entries,
@@ -150,7 +151,7 @@ def test_texts_may_be_shared_by_the_sheets() -> None:
         cell = files[SHEET_1].replace('t="inlineStr"><is><t>花子</t></is>'.encode(), b't="s"><v>1</v>')
         relation = b'<Relationship Id="rIdS" Type="urn:x/sharedStrings" Target="/xl/texts.xml"/></Relationships>'
         relations = files["xl/_rels/workbook.xml.rels"].replace(b"</Relationships>", relation)
-        shared = "<sst>" + "".join(f"<si><t>{text}</t></si>" for text in texts) + "</sst>"
+        shared = f'<sst xmlns="{MAIN}">' + "".join(f"<si><t>{text}</t></si>" for text in texts) + "</sst>"
         return packed(files | {SHEET_1: cell, "xl/_rels/workbook.xml.rels": relations, "xl/texts.xml": shared.encode()})
 
     named = read(with_texts("他", "華子")).change
@@ -226,11 +227,42 @@ def test_all_errors_are_named_at_once_in_english_and_in_their_order() -> None:
 
 def test_what_the_records_refuse_is_told_by_the_cells_of_the_form() -> None:
     remedy = sentence("Fill this field in.")
-    refused = in_places(Invalid({"email": remedy, "cn F123456-001": remedy}), read(altered(lambda _: None)))
-    assert refused.fields == {
-        "1枚目 D18 管理者の電子メールアドレス": "入力してください。",
-        "証明書の CN F123456-001": "入力してください。",
-    }
+    said = dict.fromkeys(("email", "administrator", "cn F123456-003", "file"), remedy)
+    assert list(in_places(said, read(altered(lambda _: None)))) == [
+        "1枚目 D18 管理者の電子メールアドレス",
+        "1枚目 D13–D18 管理者情報",
+        "3枚目 D22 証明書の CN",
+        "ファイル",
+    ]
+    assert set(in_places(said, read(altered(lambda _: None))).values()) == {"入力してください。"}
+
+
+def test_what_others_add_to_a_sheet_is_not_read() -> None:
+    def foreign(part: bytes) -> bytes:
+        cell = b'<x:row xmlns:x="urn:other"><x:c r="D22" t="str"><x:v>F123456-002</x:v></x:c></x:row></sheetData>'
+        return part.replace(b"</sheetData>", cell)
+
+    content = with_part(filled(Kind.REVOCATION, REVOCATION), SHEET_1, foreign)
+    assert read(content).items == read(filled(Kind.REVOCATION, REVOCATION)).items
+
+
+def test_an_entry_that_a_formula_makes_is_refused() -> None:
+    def calculated(part: bytes) -> bytes:
+        return re.sub(rb'<c r="D22"([^>]*)>', rb'<c r="D22"\1><f>"F123456-009"</f>', part)
+
+    content = with_part(filled(Kind.REVOCATION, REVOCATION), SHEET_1, calculated)
+    assert list(errors(content)) == ["1枚目 D22 証明書の CN"]
+
+
+def test_escaped_signs_are_read_as_excel_shows_them() -> None:
+    texts = {**REVOCATION[0], "institution_name": "株式会社みどり_x0020_銀行"}
+    assert read(filled(Kind.REVOCATION, [texts])).institution_name == "株式会社みどり 銀行"
+
+
+def test_a_text_longer_than_a_cell_can_be_is_refused_however_many_cells_share_it() -> None:
+    long = [{**REVOCATION[0], "institution_name": "み" * 32_768}]
+    with pytest.raises(UnreadableForm):
+        read(filled(Kind.REVOCATION, long))
 
 
 def test_an_eleventh_certificate_is_refused_by_its_sheet() -> None:

@@ -39,6 +39,9 @@ WHO: Entries = {
 }
 
 
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+
+
 @functools.cache
 def blank(kind: Kind, language: str = "ja") -> bytes:
     """Return a blank form."""

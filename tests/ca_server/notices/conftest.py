@@ -51,6 +51,7 @@ def facts() -> dict[str, object]:
         "password": PASSWORD,
         "expires": NOON + 30 * 86_400,
         "wrong_passwords": 10,
+        "reissued": True,
         "not_after": NOON + 29 * 86_400,
         "serial": "d1ff1e5eed",
         "fetched_at": NOON,

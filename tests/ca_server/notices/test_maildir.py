@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ca_server.clock import DAY, HOUR, MINUTE
-from ca_server.notices.mailer import Accepted, Deferred, MaildirMailer, is_hopeless, next_try, read_maildir
+from ca_server.clock import DAY
+from ca_server.notices.mailer import Accepted, Deferred, MaildirMailer, is_hopeless, read_maildir
 from tests.ca_server.notices.conftest import NOON, URL
 
 MakeMail = Callable[[str, int], Message]
@@ -74,12 +74,6 @@ async def test_a_disk_that_takes_nothing_defers_and_leaves_nothing_behind(
     outcome = await MaildirMailer(tmp_path).deliver(mail)
     assert outcome == Deferred("The maildir cannot be written: No space left on device.")
     assert files_in(tmp_path) == []
-
-
-def test_the_next_try_waits_a_minute_then_doubles_up_to_an_hour() -> None:
-    waits = [next_try(attempts, NOON) - NOON for attempts in range(9)]
-    assert waits == [minutes * MINUTE for minutes in (1, 2, 4, 8, 16, 32, 60, 60, 60)]
-    assert next_try(100_000, NOON) == NOON + HOUR
 
 
 @pytest.mark.parametrize(("age", "hopeless"), [(0, False), (2 * DAY, False), (5 * DAY, False), (5 * DAY + 1, True)])

@@ -26,6 +26,7 @@ FACTS: dict[str, object] = {
     "expires": MOMENT,
     "not_after": MOMENT,
     "wrong_passwords": 10,
+    "reissued": True,
     "serial": "2914e32e",
     "fetched_at": MOMENT,
     "host_name": "PC-7",

@@ -159,6 +159,8 @@ class Bureau(Desk):
     def _refuse(self, connection: Connection, kind: Kind, faulty: Faulty, officer: str) -> None:
         applications.refuse(connection, _receipt(connection, officer), kind, sorted(faulty.fields), self.now)
         applications.warn_owners(connection, faulty.foreign, self.now)
+        if faulty.legible is not None and "administrator" in applications.judge(connection, faulty.legible):
+            applications.warn_registered(connection, faulty.legible, self.now)
 
     def pair(self, cn: str) -> Pair:
         """Return the live pair of a seat, as its two mails bring it."""

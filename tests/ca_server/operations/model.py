@@ -157,12 +157,11 @@ class Model:
             return TAKEN
         return SENT_BACK if paper.urgent else REFUSED
 
-    def warned(self, paper: Paper, today: datetime.date) -> list[str]:
+    def warned(self, paper: Paper) -> list[str]:
         """Return the institutions whose administrators are told that somebody may have posed as them."""
-        if self._is_faulty(paper, today):
-            return [cn.partition("-")[0] for cn in paper.foreign if cn in self.seats]
+        owners = [cn.partition("-")[0] for cn in paper.foreign if cn in self.seats]
         registered = self.administrators.get(paper.institution, paper.administrator)
-        return [] if paper.administrator == registered else [paper.institution]
+        return owners if paper.administrator == registered else [*owners, paper.institution]
 
     def _is_faulty(self, paper: Paper, today: datetime.date) -> bool:
         """Tell what the form itself shows: a CN of another institution, a date too early or closed, no change (A4)."""
@@ -213,7 +212,8 @@ class Model:
             case "return":
                 allowed = paper.status in ("received", "examined")
             case "call back":
-                allowed = paper.status in OPEN and paper.successor is not None and not paper.called_back
+                first = paper.successor is not None and not paper.called_back
+                allowed = paper.status in OPEN and first and officer != paper.filed_by
             case _:
                 allowed = paper.status in OPEN
         return allowed and officer in self.officers
@@ -333,14 +333,14 @@ class Model:
         return len(late)
 
     def _owed(self) -> list[Call]:
-        """Return the newest call about each CN whose form has not come since, or came and was taken back (A9)."""
+        """Return the newest call about each CN whose form is not under way and has not come since (A9)."""
         newest = {call.cn: call for call in self.calls if not call.released}
         return [call for call in newest.values() if not any(self._answers(each, call) for each in self.papers.values())]
 
     @staticmethod
     def _answers(paper: Paper, call: Call) -> bool:
-        came = any(line.cn == call.cn for line in paper.lines) and paper.at > call.at
-        return came and paper.status not in ("returned", "withdrawn")
+        came = paper.status in OPEN or (paper.at > call.at and paper.status == "done")
+        return came and any(line.cn == call.cn for line in paper.lines)
 
     def may_bind(self, cn: str, now: int) -> bool:
         """Tell whether a PC may bind an account with the live pair of a CN (E4, rule 5 of state)."""

@@ -1,5 +1,6 @@
 """A DCM905 hands an institution over: its safeguards, and what somebody gets who only guesses (M1)."""
 
+import dataclasses
 import sqlite3
 from pathlib import Path
 
@@ -7,12 +8,15 @@ import pytest
 
 from ca_server.domain.administrators import Administrator
 from ca_server.domain.applications import Kind, Status
+from ca_server.domain.forms import Faulty
 from ca_server.domain.officers import Officer, Role
-from ca_server.errors import Invalid, NotAllowed, NotEntitled
-from ca_server.operations import applications
+from ca_server.errors import AccountUnusable, Invalid, NotAllowed, NotEntitled, TryLater
+from ca_server.operations import applications, invitation
+from ca_server.operations.accounts import Bound
 from ca_server.store import Conflict, Duplicate, accounts, audit, institutions, officers
 from protocol.names import CommonName, InstitutionCode
 from tests.ca_server.branch import Branch
+from tests.ca_server.operations.bureau import Bureau
 from tests.ca_server.paper import ALICE, BOB, INSTITUTION, SUZUKI, YAMADA, Desk, an_issuance, read, successor, who
 
 FIRST, SECOND = (CommonName.parse(f"F123456-00{number}") for number in (1, 2))
@@ -109,12 +113,71 @@ def test_what_was_bound_without_a_certificate_is_of_no_use_any_more_and_what_has
     branch = Branch(desk)
     enrolled = branch.fetch(FIRST)
     bound = branch.bind(SECOND)
+    assert isinstance(bound, Bound)
     change(desk)
     desk.pass_by(days=1)
     desk.carry_out()
     assert desk.records.read(accounts.get, enrolled).status == "valid"
-    with pytest.raises(Exception, match="revoked"):
-        desk.records.read(accounts.get, bound.account.id)  # type: ignore[union-attr]
+    with pytest.raises(AccountUnusable, match="revoked"):
+        desk.records.read(accounts.get, bound.account.id)
+
+
+def test_what_was_bound_with_a_pair_that_ran_out_is_of_no_use_any_more_either(desk: Desk) -> None:
+    branch = Branch(desk)
+    bound = branch.bind(FIRST)
+    assert isinstance(bound, Bound)
+    desk.pass_by(days=30)
+    assert desk.records.write(invitation.expire, desk.now) == 2
+    change(desk)
+    desk.pass_by(days=1)
+    desk.carry_out()
+    with pytest.raises(AccountUnusable):
+        branch.plan(FIRST, bound.account.id)
+
+
+def test_a_pair_that_ran_out_is_not_mailed_to_the_successor(desk: Desk, mails: sqlite3.Connection) -> None:
+    change(desk)
+    desk.pass_by(days=30)
+    desk.carry_out()
+    assert to(mails, SUZUKI.email) == ["changed"]
+
+
+def test_a_change_waits_for_a_certificate_that_is_being_made(desk: Desk) -> None:
+    branch = Branch(desk)
+    bound = branch.bind(FIRST)
+    assert isinstance(bound, Bound)
+    change(desk)
+    desk.pass_by(days=1)
+    branch.plan(FIRST, bound.account.id)
+    with pytest.raises(TryLater):
+        desk.carry_out()
+    assert registered(desk) == YAMADA
+
+
+def test_who_keeps_the_address_is_told_once(desk: Desk, mails: sqlite3.Connection) -> None:
+    renamed = dataclasses.replace(YAMADA, family_name="小林", furigana="こばやし たろう")
+    desk.approve(desk.file(read(Kind.ADMINISTRATOR_CHANGE, who() | successor(renamed))).number)
+    desk.pass_by(days=1)
+    desk.carry_out()
+    assert registered(desk) == renamed
+    assert to(mails, YAMADA.email).count("changed") == 1
+
+
+def test_a_change_of_nothing_is_refused() -> None:
+    with pytest.raises(Faulty, match="Nothing changes"):
+        read(Kind.ADMINISTRATOR_CHANGE, who() | successor(YAMADA))
+
+
+def test_the_books_balance_from_the_approval_of_a_change_to_its_end(tmp_path: Path) -> None:
+    bureau = Bureau.open(tmp_path)
+    bureau.publish()
+    change(bureau)
+    assert bureau.findings() == []
+    bureau.pass_by(days=1)
+    bureau.carry_out()
+    bureau.publish()
+    assert bureau.findings() == []
+    assert registered(bureau) == SUZUKI
 
 
 def test_a_guessed_administrator_changes_nothing_and_the_registered_one_is_told(

@@ -92,6 +92,18 @@ def test_an_urgent_revocation_waits_for_no_date_but_the_other_certificate_of_the
     assert desk.show(number).status is Status.WAITING
 
 
+def test_an_urgent_revocation_waits_for_no_date_where_a_server_stopped_after_another_of_its_form(desk: Desk) -> None:
+    desk.done(an_issuance(2))
+    later = {"reason": "lost", "revocation_on": "2026-12-04"}
+    sheets = [who() | later | {"cn": "F123456-001"}, later | {"cn": "F123456-002"}]
+    number = desk.file(read(Kind.REVOCATION, *sheets)).number
+    desk.approve(number)
+    first, _ = desk.records.read(carrying_out.steps, desk.terms, desk.now)
+    desk.records.write(carrying_out.carry_out, first, desk.terms, no_entry, desk.now)
+    desk.carry_out()
+    assert desk.show(number).status is Status.DONE
+
+
 def test_each_half_of_a_replacement_has_its_own_day_in_either_order(desk: Desk) -> None:
     desk.done(an_issuance(1))
     sheet = who() | {

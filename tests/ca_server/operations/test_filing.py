@@ -56,10 +56,10 @@ def test_a_strangers_form_is_refused_logged_and_told_to_the_registered_administr
     desk.done(an_issuance(1))
     with pytest.raises(Invalid) as refusal:
         desk.file(a_revocation(FIRST, reason="disposed", **STRANGER))
-    assert set(refusal.value.fields) == {"family_name", "email"}
+    assert set(refusal.value.fields) == {"administrator"}
     assert len(desk.records.read(applications.listed)) == 1
     ((_, actor, action, detail),) = desk.records.read(audit.of_subject, "form:DCM903")
-    assert (actor, action, detail["places"]) == (ALICE.actor, "application refused", ["email", "family_name"])
+    assert (actor, action, detail["places"]) == (ALICE.actor, "application refused", ["administrator"])
     assert "mallory" not in json.dumps(detail)
     assert sent(mails, "attempt") == [(YAMADA.email, None, "wrong-administrator")]
 

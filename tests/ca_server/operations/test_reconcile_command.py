@@ -41,7 +41,7 @@ def test_the_document_names_every_book_with_its_findings(records: Records, capsy
     assert document["balanced"] is False
     assert document["warnings"] == []
     mails = next(book for book in document["books"] if book["name"] == "mails")
-    assert mails["checked"] == 18
+    assert mails["checked"] == 21
     assert len(mails["findings"]) == 1
     assert "is dead: 550" in mails["findings"][0]
 
@@ -60,11 +60,12 @@ def test_a_database_that_is_not_there_is_a_failure(records: Records) -> None:
 
 def test_a_half_that_could_not_be_carried_out_and_a_mail_that_waits_are_warnings(records: Records) -> None:
     records.plant(
-        "UPDATE application_item SET issuance = 'failed', failure = 'no numbers left' WHERE application = 2",
+        "UPDATE application_item SET revocation = 'failed', failure = 'no key' WHERE application = 3",
+        "UPDATE application SET status = 'approved' WHERE number = 3",
         "UPDATE outbox SET status = 'pending', created_at = created_at - 90000 WHERE kind = 'returned'",
     )
     found = records.balance()
-    assert "Item 1 of application 2 could not be carried out yet: no numbers left" in found.warnings
+    assert "Item 1 of application 3 could not be carried out yet: no key" in found.warnings
     assert any("The returned mail" in warning for warning in found.warnings)
     assert found.balanced
 

@@ -13,10 +13,11 @@ from ca_server.domain.reasons import Reason
 from ca_server.domain.seats import SeatStatus
 from ca_server.errors import Invalid, NotAllowed, Refusal, TryLater
 from ca_server.operations import applications, publication, suspension
-from ca_server.store import calls, certificates, credentials, seats
+from ca_server.store import audit, calls, certificates, credentials, seats
 from protocol.names import CommonName
 from tests.ca_server.branch import Branch
-from tests.ca_server.paper import ALICE, BOB, Desk, a_revocation, an_issuance, no_entry
+from tests.ca_server.operations.bureau import Bureau
+from tests.ca_server.paper import ALICE, BOB, YAMADA, Desk, a_revocation, an_issuance, no_entry
 
 FIRST = CommonName.parse("F123456-001")
 CALL = suspension.Request(Reason.LOST, "みどり銀行 山田様", ALICE)
@@ -83,6 +84,38 @@ def test_a_suspended_certificate_is_revoked_in_ocsp_and_on_the_crl_and_good_agai
     assert status(desk) is SeatStatus.ACTIVE
     desk.pass_by(days=360)
     assert branch.renew(FIRST, account)
+
+
+def test_relying_systems_read_of_a_hold_on_the_crl_and_find_no_trace_of_it_after_the_release(tmp_path: Path) -> None:
+    bureau = Bureau.open(tmp_path)
+    (certificate,) = bureau.records.read(certificates.of_seat, str(FIRST))
+    bureau.records.write(suspension.suspend, FIRST, CALL, bureau.entry, bureau.now)
+    bureau.publish_if_due()
+    assert bureau.shown() == {certificate.serial: "certificateHold"}
+    assert bureau.findings() == []
+    bureau.pass_by(days=1)
+    bureau.records.write(suspension.release, FIRST, ALICE.actor, bureau.now)
+    bureau.publish_if_due()
+    assert bureau.shown() == {}
+    assert bureau.findings() == []
+
+
+def test_the_administrator_is_told_of_a_suspension_and_of_its_release(desk: Desk, tmp_path: Path) -> None:
+    suspend(desk)
+    desk.records.write(suspension.release, FIRST, ALICE.actor, desk.now)
+    with sqlite3.connect(tmp_path / "warifu.db") as raw:
+        told = raw.execute("SELECT kind, recipient, cn FROM outbox WHERE call_id IS NOT NULL ORDER BY rowid").fetchall()
+    raw.close()
+    assert told == [(kind, YAMADA.email, str(FIRST)) for kind in ("suspended", "released")]
+
+
+def test_the_log_says_who_took_a_call_and_why_but_not_who_called(desk: Desk) -> None:
+    suspend(desk)
+    entries = desk.records.read(audit.of_subject, str(FIRST))
+    ((actor, detail),) = [(actor, detail) for _, actor, action, detail in entries if action == "call: suspended"]
+    assert actor == f"officer:{ALICE.id}"
+    assert detail["reason"] == "lost"
+    assert "山田" not in str(entries)
 
 
 def test_a_suspension_and_a_release_bring_the_next_crl_forward(desk: Desk) -> None:
@@ -162,6 +195,24 @@ def test_a_revocation_on_a_call_asks_for_its_form_at_once_and_every_three_busine
             days.append(day)
     assert days == [3, 8, 11]
     assert asked(desk, tmp_path) == 4
+
+
+def test_a_call_on_a_closed_day_is_asked_for_again_on_the_third_business_day(desk: Desk) -> None:
+    desk.pass_by(days=5)  # a Saturday
+    desk.records.write(suspension.revoke, FIRST, CALL, no_entry, desk.now)
+    desk.pass_by(days=3)
+    assert remind(desk) == 0
+    desk.pass_by(days=1)  # Wednesday
+    assert remind(desk) == 1
+
+
+def test_a_cn_that_was_suspended_and_then_revoked_on_calls_owes_one_form(desk: Desk) -> None:
+    suspend(desk)
+    desk.pass_by(days=3)
+    desk.records.write(suspension.revoke, FIRST, CALL, no_entry, desk.now)
+    assert remind(desk) == 0
+    desk.pass_by(days=5)  # from Thursday to Tuesday
+    assert remind(desk) == 1
 
 
 def test_a_form_that_came_is_not_asked_for_until_it_is_returned(desk: Desk) -> None:

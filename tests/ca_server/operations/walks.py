@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from ca_server.clock import DAY, HOUR
-from ca_server.domain.administrators import Administrator
 from ca_server.domain.applications import Filed, Kind, Status
 from ca_server.domain.calendar import Calendar
 from ca_server.domain.reasons import Reason
@@ -24,7 +23,8 @@ from ca_server.operations.carrying_out import Part
 from ca_server.store import Connection, officers
 from protocol.names import CommonName
 from tests.ca_server.operations.agreement import Agreement, Tally
-from tests.ca_server.operations.bureau import OTHER, OTHER_NAME, TANAKA, registration_officer
+from tests.ca_server.operations.bureau import OTHER, registration_officer
+from tests.ca_server.operations.cast import FIRST, MALLORY, PEOPLE, THIRD, sheets
 from tests.ca_server.operations.model import (
     HOLD_DAYS,
     REASONS,
@@ -37,15 +37,8 @@ from tests.ca_server.operations.model import (
     Paper,
     Seat,
 )
-from tests.ca_server.paper import INSTITUTION, NOW, SUZUKI, YAMADA, successor, who
+from tests.ca_server.paper import INSTITUTION, NOW
 
-THIRD = "F777777"
-SATO = Administrator("佐藤", "次郎", "さとう じろう", "sato@aoba.example")
-KATO = Administrator("加藤", "三郎", "かとう さぶろう", "kato@asahi.example")
-MALLORY = Administrator("山田", "太郎", "やまだ たろう", "mallory@evil.example")
-PEOPLE = {person.email: person for person in (YAMADA, SUZUKI, TANAKA, SATO, KATO, MALLORY)}
-FIRST = {INSTITUTION: YAMADA, OTHER: TANAKA, THIRD: KATO}
-NAMES = {INSTITUTION: "みどり銀行", OTHER: OTHER_NAME, THIRD: "あさひ信用組合"}
 LONGEST = 300 * DAY
 STEPS = 40
 RARELY = 10
@@ -301,8 +294,8 @@ class Walk(Agreement):
         officer, kind = paper.filed_by, paper.kind
         entitled = officer in self.model.officers
         verdict = self.model.verdict(paper, self.today) if entitled else REFUSED
-        self.warned = self.model.warned(paper, self.today) if entitled else []
-        outcome = self.tried(lambda: self.bureau.submit(Kind(kind), _sheets(paper, self.today), officer))
+        self.warned = self.model.warned(paper) if entitled else []
+        outcome = self.tried(lambda: self.bureau.submit(Kind(kind), sheets(paper, self.today), officer))
         said = REFUSED
         if isinstance(outcome, Filed):
             said = SENT_BACK if outcome.status is Status.RETURNED else TAKEN
@@ -355,26 +348,6 @@ class Walk(Agreement):
         if place == 0 or not own:
             return f"{code}-500"
         return foreign[place % len(foreign)] if place < 6 else own[place % len(own)]
-
-
-def _sheets(paper: Paper, today: datetime.date) -> list[dict[str, str]]:
-    """Return the form as its applicant fills it in."""
-    first = who(PEOPLE[paper.administrator], paper.institution, institution_name=NAMES[paper.institution])
-    first |= {"applied_on": str(today)}
-    if paper.kind == "DCM902":
-        return [first | {"count": str(len(paper.lines))}]
-    if paper.successor is not None:
-        return [first | successor(PEOPLE[paper.successor]) | {"change_on": str(paper.changed_on or "")}]
-    lines = [
-        {
-            "cn": str(line.cn),
-            "reason": line.reason,
-            "revocation_on": str(line.revoked_on or ""),
-            "issuance_on": str(line.issued_on or ""),
-        }
-        for line in paper.lines
-    ]
-    return [first | lines[0], *lines[1:]]
 
 
 def walk(count: int, *, seed: int = 1, shrink: bool = True) -> Tally:

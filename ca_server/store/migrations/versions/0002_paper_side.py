@@ -33,6 +33,8 @@ def upgrade() -> None:
     op.add_column("outbox", sa.Column("call_id", sa.String(length=26), nullable=True))
     op.add_column("outbox", sa.Column("attempt", sa.String(length=20), nullable=True))
     op.create_index("outbox_by_cn", "outbox", ["cn"], unique=False)
+    op.create_index("certificate_by_account", "certificate", ["account_id"], unique=False)
+    op.execute("UPDATE OR IGNORE officer SET folded_name = replace(folded_name, ' ', '')")
 
 
 def _create_administrator_change() -> None:
@@ -77,13 +79,6 @@ def _create_call() -> None:
         sa.ForeignKeyConstraint(["cn"], ["seat.cn"]),
         sa.ForeignKeyConstraint(["officer"], ["officer.id"]),
         sa.PrimaryKeyConstraint("id"),
-    )
-    # a revocation that an officer decided without an application was decided on a call: its form is owed
-    op.execute(
-        """INSERT INTO call (id, cn, act, reason, caller, officer, at, reminded_at)
-        SELECT id, cn, 'revoked', CASE reason WHEN 1 THEN 'lost' WHEN 4 THEN 'replaced' ELSE 'unused' END, '',
-               substr(decided_by, 9), decided_at, decided_at
-        FROM revocation WHERE application IS NULL AND decided_by LIKE 'officer:%'"""
     )
     op.create_index("call_by_cn", "call", ["cn"], unique=False)
     op.create_index("call_by_time", "call", ["at"], unique=False)
