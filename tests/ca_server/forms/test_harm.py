@@ -25,7 +25,7 @@ TOO_LARGE = "This file is larger than a filled form can be."
 
 def with_sheet(text: str) -> bytes:
     """Return a workbook of which one sheet is this text; a picture keeps it from being refused for its growth."""
-    text = text.replace("<worksheet>", f'<worksheet xmlns="{MAIN}">')
+    text = text.replace("<worksheet", f'<worksheet xmlns="{MAIN}"', 1)
     return packed(PARTS | {SHEET: text.encode(), "xl/media/image1.png": PICTURE})
 
 
