@@ -211,10 +211,8 @@ class _Reading:
         return _Page(number, values)
 
     def _require_agreement(self, number: int, field: Field, text: str, first: str) -> None:
-        if (
-            len(text) > len(first) + _SLACK
-            or (text.strip()
-            and not (is_same_text(text, first) or _is_same_value(field, text, first)))
+        if len(text) > len(first) + _SLACK or (
+            text.strip() and not (is_same_text(text, first) or _is_same_value(field, text, first))
         ):
             self._fault(number, field, sentence("This differs from sheet 1; leave it as sheet 1 fills it in."))
 

@@ -259,12 +259,12 @@ def test_escaped_signs_are_read_as_excel_shows_them() -> None:
     assert read(filled(Kind.REVOCATION, [texts])).institution_name == "株式会社みどり 銀行"
 
 
-def test_a_text_longer_than_a_cell_can_be_is_refused_however_many_cells_share_it() -> None:
+def test_a_text_longer_than_a_cell_can_be_is_refused() -> None:
     def lengthened(part: bytes) -> bytes:
         return part.replace("株式会社みどり銀行".encode(), ("み" * 32_768).encode())
 
     with pytest.raises(UnreadableForm):
-        read(with_part(filled(Kind.REVOCATION, REVOCATION), "xl/sharedStrings.xml", lengthened))
+        read(with_part(filled(Kind.REVOCATION, REVOCATION), SHEET_1, lengthened))
 
 
 def test_an_eleventh_certificate_is_refused_by_its_sheet() -> None:
