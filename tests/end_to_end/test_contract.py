@@ -31,7 +31,9 @@ def test_an_application_shows_its_number_kind_status_institution_and_each_half(a
     assert [_members(each, ("cn", "revocation", "issuance")) for each in shown["certificates"]] == [
         [None, None, "waiting"]
     ] * 2
-    assert shown in agency.ca("application", "list")
+    (listed,) = [each for each in agency.ca("application", "list") if each["number"] == number]
+    assert shown == listed | {"administrator": shown["administrator"], "course": shown["course"]}
+    assert shown["course"]["officers"] == [OFFICERS[0], None, None]
 
 
 def test_a_certificate_shows_cn_serial_status_times_and_institution(agency: Agency, invitation: Invitation) -> None:
@@ -53,7 +55,7 @@ def test_a_mail_shows_its_addressee_kind_cn_text_and_date_and_never_both_halves(
     mine = {mail["kind"]: mail for mail in agency.mails() if mail["cn"] == invitation.cn}
     assert set(mine) == {"enrolment-url", "enrolment-password"}
     for mail in mine.values():
-        assert set(mail) == {"to", "subject", "kind", "cn", "text", "date"}
+        assert set(mail) == {"to", "subject", "kind", "cn", "text", "attachments", "date"}
         assert mail["to"] == "yamada@midori.example"
         assert MOMENT.fullmatch(mail["date"])
     assert invitation.password not in mine["enrolment-url"]["text"]
