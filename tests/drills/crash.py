@@ -21,6 +21,7 @@ from tests.end_to_end.agency import Agency
 _CLIENTS = 12
 _SHORTEST, _LONGEST = 0.05, 0.35
 _SECONDS_AFTERWARDS = 240
+_SECONDS_TO_SIGN = 10
 
 
 def drill(
@@ -32,11 +33,14 @@ def drill(
     *,
     hurry: bool = False,
 ) -> list[Figure]:
-    """Kill the server `kills` times during `enrolments` enrolments and return the figures."""
+    """Kill the server `kills` times during `enrolments` enrolments and return the figures.
+
+    In a `hurry`, with few kills, chance is not left to find the moment: each waits until the key has signed once more.
+    """
     with ground.standing(folder, defect, hurry=hurry) as agency:
         late = max(2, enrolments // 10)
         candidates = [Candidate(invitation) for invitation in ground.invited(agency, enrolments - late)]
-        storm = Storm(agency, random.Random(seed))
+        storm = Storm(agency, random.Random(seed), aimed=hurry)
         asyncio.run(storm.run(candidates, kills, late))
         with contextlib.suppress(AssertionError):  # what is still open then is a fault in the books
             ground.settled(agency, 20 if defect else _SECONDS_AFTERWARDS)
@@ -46,8 +50,9 @@ def drill(
 class Storm:
     """Clients that enrol, one who kills, and officers who go on working."""
 
-    def __init__(self, agency: Agency, chance: random.Random) -> None:
+    def __init__(self, agency: Agency, chance: random.Random, *, aimed: bool) -> None:
         self.agency = agency
+        self.aimed = aimed
         self.candidates: list[Candidate] = []
         self.refused: list[str] = []
         self.tally: collections.Counter[tuple[int, str]] = collections.Counter()
@@ -66,7 +71,7 @@ class Storm:
                 share = slice(len(candidates) * place // kills, len(candidates) * (place + 1) // kills)
                 for candidate in candidates[share]:
                     self._waiting.put_nowait(candidate)
-                await asyncio.sleep(self._chance.uniform(_SHORTEST, _LONGEST))
+                await (self._signed() if self.aimed else asyncio.sleep(self._chance.uniform(_SHORTEST, _LONGEST)))
                 await self._kill()
             await officers
             await asyncio.to_thread(self._late_ones, len(candidates) + late)
@@ -94,6 +99,12 @@ class Storm:
                 self.refused.append(f"{candidate.invitation.cn}: {error}")
             finally:
                 self._waiting.task_done()
+
+    async def _signed(self) -> None:
+        """Wait until the key has signed once more; where nothing is left to sign, until the wait is over."""
+        before, deadline = ground.signatures(self.agency), time.monotonic() + _SECONDS_TO_SIGN
+        while ground.signatures(self.agency) == before and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
 
     async def _kill(self) -> None:
         await asyncio.to_thread(self.agency.stop, signal.SIGKILL)

@@ -154,8 +154,13 @@ def signed_unseen(agency: Agency) -> list[str]:
     """Return the serials that the key signed, by the witness, and that the records do not know."""
     with records(agency) as connection:
         known = {row[0] for row in connection.execute("SELECT serial FROM certificate")}
+    return sorted(set(signatures(agency)) - known)
+
+
+def signatures(agency: Agency) -> list[str]:
+    """Return the serials that the key signed so far, by the witness."""
     witness = agency.scratch / "witness"
-    return sorted(set(witness.read_text("ascii").split()) - known) if witness.exists() else []
+    return witness.read_text("ascii").split() if witness.exists() else []
 
 
 def without_their_one(agency: Agency, candidates: list[Candidate]) -> list[str]:
