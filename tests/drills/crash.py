@@ -103,7 +103,7 @@ class Storm:
     async def _signed(self) -> None:
         """Wait until the key has signed once more; where nothing is left to sign, until the wait is over."""
         before, deadline = ground.signatures(self.agency), time.monotonic() + _SECONDS_TO_SIGN
-        while ground.signatures(self.agency) == before and time.monotonic() < deadline:
+        while ground.signatures(self.agency) == before and time.monotonic() < deadline:  # noqa: ASYNC110 - a file
             await asyncio.sleep(0.005)
 
     async def _kill(self) -> None:
