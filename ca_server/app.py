@@ -48,12 +48,13 @@ from ca_server.store import applications as application_records
 from ca_server.store import migrations
 from ca_server.web.authenticate import Authenticator
 from ca_server.web.doorman import Doorman
-from ca_server.web.enrolment_page import EnrolmentPage, Places
+from ca_server.web.enrolment_page import EnrolmentPage
 from ca_server.web.front import Front
 from ca_server.web.handlers.accounts import AccountHandlers
 from ca_server.web.handlers.certificates import CertificateHandlers
 from ca_server.web.handlers.orders import OrderHandlers
 from ca_server.web.limits import Window
+from ca_server.web.look import Files, Look, Places
 from ca_server.web.nonces import Nonces
 from ca_server.web.render import Urls
 from ca_server.web.routes import Handlers
@@ -247,6 +248,7 @@ class _Wiring:
         """Return the application of the public address."""
         config, limits = self._config, self._config.limits
         key_id = subject_key_identifier(self._issuing.public_key).digest
+        look = Look(self._places(), config.operator)
         handlers = Handlers(
             accounts=AccountHandlers(
                 self._database,
@@ -274,7 +276,8 @@ class _Wiring:
                 self._issuing.certificate.subject.public_bytes(),
                 self._clock,
             ),
-            page=EnrolmentPage(self._places(), config.operator),
+            page=EnrolmentPage(look, config.operator.self_test_url),
+            files=Files(),
             terms=config.profile.cps_url,
         )
         proxies = frozenset(config.server.trusted_proxies)

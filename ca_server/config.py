@@ -189,6 +189,8 @@ class Operator:
     """To whom the application forms are addressed, a line each; the organisation when there are none."""
     privacy_url: str | None = None
     """Where the privacy policy is read that the application forms refer to."""
+    self_test_url: str | None = None
+    """The page of a relying system that shows which certificate a browser sends; the last step of an enrolment."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,31 +1,54 @@
-"""The doorman of a listener: lets a connection in once its first request's header is whole, and turns the idle away.
+"""Who may be inside of a listener, and for how long: nobody holds a place by being slow.
 
-aiohttp waits for a first header for ever, so that a few hundred silent connections would use up what a process may
-open and take ACME, OCSP and CRLs down together. Here a connection has ten seconds for its header (after that aiohttp's
-own keep-alive counts), and there is room for so many. What has arrived goes on to aiohttp by `set_protocol`, public
-API, with nothing lost.
+aiohttp waits for a first header and for a reader for ever, so that a few hundred slow connections would use up what a
+process may open and take ACME, OCSP and CRLs down together. Here there is room for so many, and every wait has an end:
+
+- for the first header, at the doorman, who hands a connection to aiohttp by `set_protocol` once its header is whole;
+- for the header of a later request, and between requests: aiohttp's keep-alive, which a half-sent header does not extend;
+- for a body: whoever reads it sets the time; what nobody reads is waited for for a moment (aiohttp's lingering);
+- for a reader: the kernel ends what takes nothing (TCP_USER_TIMEOUT, RFC 5482), and a guest what takes too little.
 """
 
 import asyncio
 import re
-from collections.abc import Callable
-from typing import Final, cast
+import socket
+from http import HTTPStatus
+from typing import Any, Final, cast
 
 from aiohttp import web
 
+from ca_server.web.headers import headers, protect
+
 _SECONDS_FOR_A_HEADER: Final = 10.0
+_SECONDS_BETWEEN_REQUESTS: Final = 12.0
+_SECONDS_FOR_A_BODY_UNREAD: Final = 2.0
+_SECONDS_FOR_A_READER: Final = 12.0
+_OCTETS_A_SECOND: Final = 16 * 1024
 _MOST_OF_A_HEADER: Final = 64 * 1024
 _END_OF_HEADER: Final = b"\r\n\r\n"
-_BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _FIRST_LINE: Final = re.compile(rb"[A-Z]{3,10} \S+ HTTP/1\.[01]\r\n")
+
+
+class House:
+    """The connections of one listener: those that wait at the door, and the guests."""
+
+    def __init__(self, server: web.Server, most: int) -> None:
+        self.server = server
+        self.waiting: set[Doorman] = set()
+        self.guests: set[Guest] = set()
+        self._most = most
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether one more may come."""
+        return len(self.waiting) + len(self.guests) < self._most
 
 
 class Doorman(asyncio.Protocol):
     """Waits for one connection's first header."""
 
-    def __init__(self, server: web.Server, has_room: Callable[[], bool]) -> None:
-        self._server = server
-        self._has_room = has_room
+    def __init__(self, house: House) -> None:
+        self._house = house
         self._received = bytearray()
         self._transport: asyncio.Transport | None = None
         self._patience: asyncio.TimerHandle | None = None
@@ -33,10 +56,14 @@ class Doorman(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait, or turn the connection away when the house is full."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's TLS transport is one by its methods alone
-        if not self._has_room():
-            self._turn_away()
+        if not self._house.has_room:
+            self.turn_away()
             return
-        self._patience = asyncio.get_running_loop().call_later(_SECONDS_FOR_A_HEADER, self._turn_away)
+        self._house.waiting.add(self)
+        self._patience = asyncio.get_running_loop().call_later(_SECONDS_FOR_A_HEADER, self.turn_away)
+        line = transport.get_extra_info("socket")
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * _SECONDS_FOR_A_READER))
 
     def data_received(self, data: bytes) -> None:
         """Collect the header; let the connection in when it is whole, and refuse at once what is no HTTP."""
@@ -51,27 +78,108 @@ class Doorman(asyncio.Protocol):
         """Forget the connection."""
         self._stop_waiting()
 
+    def turn_away(self) -> None:
+        """End the connection."""
+        self._stop_waiting()
+        if self._transport is not None:
+            self._transport.abort()
+
     def _let_in(self) -> None:
         self._stop_waiting()
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        handler = self._server()
-        transport.set_protocol(handler)
-        handler.connection_made(transport)
-        handler.data_received(bytes(self._received))
+        guest = Guest(self._house)
+        transport.set_protocol(guest)
+        guest.connection_made(transport)
+        guest.data_received(bytes(self._received))
 
     def _refuse(self) -> None:
         if self._transport is not None:
-            self._transport.write(_BAD_REQUEST)
+            self._transport.write(_refusal(over_tls=_is_tls(self._transport)))
             self._transport.close()
 
-    def _turn_away(self) -> None:
-        self._stop_waiting()
-        if self._transport is not None:
-            self._transport.abort()
-
     def _stop_waiting(self) -> None:
+        self._house.waiting.discard(self)
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+
+class Guest(web.RequestHandler):
+    """A connection that was let in: aiohttp's own protocol, with limits, and an end to waiting for its reader.
+
+    A plain connection has what it has not sent counted by asyncio's flow control, from the first octet on. TLS counts
+    nothing before a second answer; there keep-alive ends the connection, and `ssl_shutdown_timeout` what it left unsent.
+    """
+
+    def __init__(self, house: House) -> None:
+        limits: dict[str, Any] = {
+            "keepalive_timeout": _SECONDS_BETWEEN_REQUESTS,
+            "lingering_time": _SECONDS_FOR_A_BODY_UNREAD,
+            "access_log": None,  # it would tell one-time URLs
+        }
+        super().__init__(house.server, loop=asyncio.get_running_loop(), **limits)
+        self.is_asking = False
+        """Whether a handler is at work."""
+        self._house = house
+        self._line: asyncio.Transport | None = None
+        self._patience: asyncio.TimerHandle | None = None
+
+    @property
+    def is_served(self) -> bool:
+        """Tell whether an answer is being made, or has not left."""
+        return self.is_asking or self._patience is not None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a place in the house."""
+        self._line = cast(asyncio.Transport, transport)
+        self._house.guests.add(self)
+        if not _is_tls(self._line):
+            self._line.set_write_buffer_limits(0)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Give the place free."""
+        self._house.guests.discard(self)
+        self._forget_patience()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for the reader, so long as a slow honest line needs for what is left."""
+        super().pause_writing()
+        if self._line is not None:
+            seconds = _SECONDS_FOR_A_READER + self._line.get_write_buffer_size() / _OCTETS_A_SECOND
+            self._patience = asyncio.get_running_loop().call_later(seconds, self._line.abort)
+
+    def resume_writing(self) -> None:
+        """The reader has taken it."""
+        self._forget_patience()
+        super().resume_writing()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what could not be read, or what a handler did not foresee, as aiohttp does; no signal sees it."""
+        response = super().handle_error(request, status, exc, message)
+        protect(request, response)
+        return response
+
+    def _forget_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+
+def _is_tls(transport: asyncio.BaseTransport) -> bool:
+    return transport.get_extra_info("sslcontext") is not None
+
+
+def _refusal(*, over_tls: bool) -> bytes:
+    lines = {**headers(over_tls=over_tls), "Connection": "close", "Content-Length": "0"}
+    text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"HTTP/1.1 400 Bad Request\r\n{text}\r\n".encode("ascii")

@@ -1,90 +1,45 @@
-"""The pages for people at the one-time URL and at the front door, in Japanese and English.
+"""The page for people at the one-time URL, in Japanese and English.
 
 GET and HEAD change nothing and look the same for every kid, known or not: mail scanners open links, and guesses learn
-nothing. No script, nothing loaded from elsewhere; a program asks with Accept: application/json.
+nothing. What the page does is in `static/enrolment.js`: it is an ACME client like any other, and has no endpoint of its
+own. A program asks with Accept: application/json.
 """
 
-import dataclasses
 import json
-from pathlib import Path
 
-import jinja2
 from aiohttp import web
 
-from ca_server.notices.messages import Operator
+from ca_server.web.look import LANGUAGES, Look, answer, language_of
 from protocol.credential import BadCredential, normalise_kid
 from protocol.resources import Invitation
 from protocol.vocabulary import MediaType
 
-_TEMPLATES = Path(__file__).parent / "templates"
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Vary": "Accept, Accept-Language",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Places:
-    """What the pages lead to."""
-
-    organization: str
-    issuer: str
-    directory: str
-    http_url: str
-    cps_url: str
-    sender: str
+_CACHE = "no-store"
 
 
 class EnrolmentPage:
-    """Renders the pages; each language's are made once, for they hold nothing of a request."""
+    """Renders the page; each language's is made once, for it holds nothing of a request."""
 
-    def __init__(self, places: Places, operator: Operator) -> None:
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
-        )
-        facts = {**dataclasses.asdict(places), "operator": operator}
-        self._directory = places.directory
-        self._pages = {
-            (page, language): environment.get_template(f"{page}.{language}.html").render(facts)
-            for page in ("enrolment", "front")
-            for language in ("ja", "en")
-        }
-        self._style = (_TEMPLATES / "style.css").read_text("utf-8")
+    def __init__(self, look: Look, self_test_url: str | None) -> None:
+        self._directory = look.places.directory
+        facts = {"self_test_url": self_test_url}
+        self._pages = {language: look.page("enrolment", language, facts) for language in LANGUAGES}
 
     async def show(self, request: web.Request) -> web.Response:
         """Answer at the one-time URL: the page, or for programs the directory and the kid as it was given."""
         if MediaType.JSON in request.headers.get("Accept", ""):
             invitation = Invitation(self._directory, _as_meant(request.match_info["kid"])).render()
-            body = json.dumps(invitation)
-            return web.Response(text=body, content_type=MediaType.JSON, headers=_HEADERS)
-        return self._page("enrolment", request)
+            headers = {"Cache-Control": _CACHE, "Vary": "Accept"}
+            return web.Response(text=json.dumps(invitation), content_type=MediaType.JSON, headers=headers)
+        return self.show_field(request)
 
-    async def front_door(self, request: web.Request) -> web.Response:
-        """Answer at the front door."""
-        return self._page("front", request)
+    async def show_without(self, request: web.Request) -> web.Response:
+        """Answer at `/e/`: the same page, which asks for the URL when its address holds no kid."""
+        return self.show_field(request)
 
-    async def style(self, _: web.Request) -> web.Response:
-        """Send the style sheet of the pages."""
-        return web.Response(text=self._style, content_type="text/css", headers={"Cache-Control": "max-age=3600"})
-
-    def _page(self, page: str, request: web.Request) -> web.Response:
-        text = self._pages[page, language_of(request)]
-        return web.Response(text=text, content_type="text/html", headers=_HEADERS)
-
-
-def language_of(request: web.Request) -> str:
-    """Return ja or en: what the reader chose on the page, else what the browser prefers, Japanese if neither says."""
-    chosen = request.query.get("language")
-    if chosen in ("ja", "en"):
-        return chosen
-    for wanted in request.headers.get("Accept-Language", "").lower().split(","):
-        language = wanted.strip()[:2]
-        if language in ("ja", "en"):
-            return language
-    return "ja"
+    def show_field(self, request: web.Request) -> web.Response:
+        """Return the page in the reader's language."""
+        return answer(self._pages[language_of(request)], _CACHE)
 
 
 def _as_meant(kid: str) -> str:

@@ -12,6 +12,7 @@ from ca_server.web.front import MOST_OCTETS, Front, tells_no_request_line
 from ca_server.web.handlers.accounts import AccountHandlers
 from ca_server.web.handlers.certificates import CertificateHandlers
 from ca_server.web.handlers.orders import OrderHandlers
+from ca_server.web.look import Files
 from ca_server.web.render import Answer
 
 Handler = Callable[[Signed], Awaitable[Answer]]
@@ -25,6 +26,7 @@ class Handlers:
     orders: OrderHandlers
     certificates: CertificateHandlers
     page: EnrolmentPage
+    files: Files
     terms: str
 
 
@@ -60,8 +62,8 @@ def application(front: Front, handlers: Handlers) -> web.Application:
     )
     _add_new_nonce(app, front)
     app.router.add_get("/e/{kid}", handlers.page.show)
-    app.router.add_get("/", handlers.page.front_door)
-    app.router.add_get("/style.css", handlers.page.style)
+    app.router.add_get("/e/", handlers.page.show_without)
+    app.router.add_get("/static/{name}", handlers.files.send)
     return app
 
 

@@ -1,0 +1,102 @@
+"""The look of every page for people: one frame, Japanese and English, one set of headers, and the files it loads.
+
+Templates lie in `templates/ja` and `templates/en` and stand in `templates/frame.html`; style sheet and scripts lie in
+`static` and are sent as they are. Nothing is loaded from elsewhere and no script stands in a page (CSP, level 3).
+"""
+
+import dataclasses
+import hashlib
+import mimetypes
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import jinja2
+from aiohttp import web
+
+from ca_server.notices.messages import Operator
+
+LANGUAGES: Final = ("ja", "en")
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_STATIC: Final = Path(__file__).parent / "static"
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {"Content-Security-Policy": _POLICY, "Vary": "Accept, Accept-Language"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """What the pages lead to."""
+
+    organization: str
+    issuer: str
+    directory: str
+    http_url: str
+    cps_url: str
+    sender: str
+
+
+class Look:
+    """Makes pages of templates and of what every page says of the operator."""
+
+    def __init__(self, places: Places, operator: Operator) -> None:
+        self.places = places
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._facts = {**dataclasses.asdict(places), "operator": operator}
+
+    def page(self, name: str, language: str, facts: Mapping[str, object] | None = None) -> str:
+        """Return the HTML of a page in a language, with facts of its own."""
+        template = self._environment.get_template(f"{language}/{name}.html")
+        return template.render({**self._facts, "language": language, **(facts or {})})
+
+
+def answer(html: str, cache: str) -> web.Response:
+    """Return the answer that carries a page; `cache` is its Cache-Control."""
+    headers = {**_HEADERS, "Cache-Control": cache}
+    return web.Response(text=html, content_type="text/html", headers=headers)
+
+
+def tagged(request: web.Request, response: web.Response) -> web.Response:
+    """Return the answer with a tag of its content, or that the reader has it already (RFC 9110 §13.1.2)."""
+    content = response.body if isinstance(response.body, bytes) else b""
+    response.etag = hashlib.sha256(content).hexdigest()[:32]
+    if all(tag.value not in (response.etag.value, "*") for tag in request.if_none_match or ()):
+        return response
+    kept = ("Cache-Control", "ETag", "Vary")
+    return web.Response(status=304, headers={name: response.headers[name] for name in kept if name in response.headers})
+
+
+def language_of(request: web.Request) -> str:
+    """Return ja or en: what the reader chose on the page, else what the browser prefers, Japanese if neither says."""
+    chosen = request.query.get("language")
+    if chosen in LANGUAGES:
+        return chosen
+    for wanted in request.headers.get("Accept-Language", "").lower().split(","):
+        language = wanted.strip()[:2]
+        if language in LANGUAGES:
+            return language
+    return LANGUAGES[0]
+
+
+class Files:
+    """Sends the style sheet and the scripts; browsers ask anew each time, so that all are of one version."""
+
+    def __init__(self) -> None:
+        self._files = {path.name: path.read_bytes() for path in _STATIC.iterdir() if path.is_file()}
+
+    async def send(self, request: web.Request) -> web.Response:
+        """Answer with one file, or that it has not changed."""
+        name = request.match_info["name"]
+        if name not in self._files:
+            raise web.HTTPNotFound
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        headers = {"Cache-Control": "no-cache"}
+        return tagged(request, web.Response(body=self._files[name], content_type=kind, charset="utf-8", headers=headers))

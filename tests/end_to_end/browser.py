@@ -1,0 +1,79 @@
+"""A person's browser: Debian's Chromium with a home of its own, trusting the agency's TLS address by its NSS database.
+
+Certificates get into it as they do on Linux desktops: by `pk12util`, from the file that the page handed over.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Page, Request, sync_playwright
+
+from tests.end_to_end.agency import Agency, environment
+
+CHROMIUM = "/usr/bin/chromium"
+WIDE, NARROW = (1280, 900), (375, 800)
+_FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+class Home:
+    """A home folder with the certificates that its browser trusts and shows."""
+
+    def __init__(self, folder: Path, trusted: Path) -> None:
+        self.folder = folder
+        self.database = folder / ".pki" / "nssdb"
+        self.database.mkdir(parents=True)
+        self._run("certutil", "-N", "--empty-password")
+        for number, pem in enumerate(_certificates(trusted)):
+            file = folder / f"trusted-{number}.pem"
+            file.write_text(pem, "ascii")
+            self._run("certutil", "-A", "-n", f"trusted {number}", "-t", "C,,", "-i", str(file))
+
+    def take_in(self, file: Path, passphrase: str) -> None:
+        """Import a PKCS#12 file, as a person does in a dialog."""
+        secret = self.folder / "passphrase"
+        secret.write_text(passphrase, "utf-8")
+        self._run("pk12util", "-i", str(file), "-w", str(secret), "-K", "")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [program, "-d", f"sql:{self.database}", *arguments]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment() | {"LC_ALL": "C.UTF-8"}, timeout=60, check=False
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout} {done.stderr}"
+
+
+@contextlib.contextmanager
+def browser(
+    home: Home, *, locale: str = "ja-JP", size: tuple[int, int] = WIDE, user_agent: str | None = None
+) -> Iterator[BrowserContext]:
+    """Open the browser of a home; what it keeps is there again the next time."""
+    variables = environment() | {"HOME": str(home.folder), "XDG_CONFIG_HOME": str(home.folder / ".config")}
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            str(home.folder / "profile"),
+            executable_path=CHROMIUM,
+            headless=True,
+            args=list(_FLAGS),
+            accept_downloads=True,
+            locale=locale,
+            viewport={"width": size[0], "height": size[1]},
+            env=variables,
+            user_agent=user_agent,
+        )
+        context.set_default_timeout(15_000)
+        try:
+            yield context
+        finally:
+            context.close()
+
+
+def _certificates(file: Path) -> list[str]:
+    end = "-----END CERTIFICATE-----\n"
+    return [part + end for part in file.read_text("ascii").split(end) if part.strip()]
