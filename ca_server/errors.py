@@ -6,6 +6,7 @@ into an exit code, each in one table.
     Refusal                      a rule says no; the sentence says why and what to do
     ├── NotFound                 there is no such thing, or it is not yours to see
     ├── NotAllowed               the thing's state forbids the move
+    │   └── Suspended            nothing is bound, ordered or issued for a CN until an officer releases it
     ├── Invalid                  fields of an application or a command are wrong, all of them named
     ├── NotEntitled              the officer's role, or the four eyes, forbid it
     ├── CredentialRefused        the URL's holder is told which state it is in (protocol.md, Enrolment)
@@ -40,6 +41,13 @@ class NotFound(Refusal):
 
 class NotAllowed(Refusal):
     """The thing's state forbids the move; the sentence names both states."""
+
+
+class Suspended(NotAllowed):
+    """The CN is suspended: nothing is bound, ordered or issued for it until an officer releases it."""
+
+    def __init__(self, cn: object) -> None:
+        super().__init__(f"{cn} is suspended; nothing can be issued until an officer releases it.")
 
 
 class Invalid(Refusal):

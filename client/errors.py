@@ -102,6 +102,10 @@ REFUSALS: Final[Mapping[RefusalReason, tuple[str, str]]] = MappingProxyType(
             sentence("This URL was replaced or withdrawn."),
             sentence("Use the URL and password of the newest mails; if there are none, call the help desk."),
         ),
+        RefusalReason.SUSPENDED: (
+            sentence("This certificate is suspended or about to be revoked. The server says: {detail}"),
+            CALL_HELP_DESK,
+        ),
     }
 )
 """Why a one-time URL cannot be used → what happened, what to do next and whom to call."""

@@ -53,6 +53,7 @@ class RefusalReason(StrEnum):
     EXPIRED = "expired"
     USED = "used"
     REPLACED = "replaced"
+    SUSPENDED = "suspended"
 
 
 class RevocationReason(IntEnum):

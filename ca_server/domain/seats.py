@@ -8,7 +8,7 @@ any of these → revoked, which nothing undoes
 import dataclasses
 from enum import StrEnum
 
-from ca_server.errors import NotAllowed
+from ca_server.errors import NotAllowed, Suspended
 from ca_server.language import sentence
 from protocol.names import CommonName
 
@@ -57,3 +57,10 @@ class Seat:
         if self.status is SeatStatus.REVOKED:
             raise NotAllowed(sentence("{cn} was revoked before.", cn=self.cn))
         return dataclasses.replace(self, status=SeatStatus.REVOKED, status_before_suspension=None)
+
+
+def issues_nothing(cn: str, status: str) -> NotAllowed:
+    """Return why nothing can be bound, ordered or issued for a CN in this status."""
+    return (
+        Suspended(cn) if status == SeatStatus.SUSPENDED else NotAllowed(f"{cn} is {status}; the help desk can say why.")
+    )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ca_server import store
 from ca_server.domain.credentials import wrong_password
-from ca_server.domain.seats import SeatStatus
+from ca_server.domain.seats import SeatStatus, issues_nothing
 from ca_server.errors import (
     AccountUnknown,
     CredentialRefused,
@@ -18,7 +18,6 @@ from ca_server.errors import (
     KeyBlocked,
     KeyCertified,
     KeyInUse,
-    NotAllowed,
     TryLater,
 )
 from ca_server.notices.messages import NoticeKind
@@ -95,7 +94,7 @@ def bind(
     if not request.names_key:
         raise Invalid({"externalAccountBinding": "Its payload must be the account's public key."})
     if found.seat_status not in (SeatStatus.APPROVED, SeatStatus.ACTIVE):
-        raise NotAllowed(f"{credential.cn} is {found.seat_status}; the help desk can say why.")
+        raise issues_nothing(str(credential.cn), found.seat_status)
     if credential.account_id is not None:
         if certificates.plan_stands(connection, credential.account_id):
             raise TryLater(_SECONDS_OF_A_PLAN, "A certificate is being issued on this URL; try again in a moment.")

@@ -11,7 +11,7 @@ from ca_server import store
 from ca_server.clock import DAY
 from ca_server.domain.certificates import Certificate, grace_ends, require_renewable
 from ca_server.domain.orders import OrderFacts, order_status
-from ca_server.domain.seats import SeatStatus
+from ca_server.domain.seats import SeatStatus, issues_nothing
 from ca_server.errors import (
     AlreadyReplaced,
     AlreadyRevoked,
@@ -130,7 +130,7 @@ def _predecessor(
             raise NotFound("`replaces` names a certificate, but this seat has had none yet.")
         return None
     if seat.status is not SeatStatus.ACTIVE:
-        raise NotAllowed(f"{account.cn} is {seat.status}; the help desk can say why.")
+        raise issues_nothing(account.cn, seat.status)
     if request.replaces is None:
         predecessor = certificates.newest(connection, account.cn)
         if predecessor is None:

@@ -20,7 +20,7 @@ from ca_server.authority.lint import ExpectedLeaf, lint
 from ca_server.authority.profile import CertificateProfile, LeafFacts, serial_number, to_be_signed
 from ca_server.domain.certificates import CertificateStatus, require_renewable
 from ca_server.domain.orders import OrderFacts, order_status
-from ca_server.domain.seats import SeatStatus
+from ca_server.domain.seats import SeatStatus, issues_nothing
 from ca_server.errors import NotAllowed, OrderNotReady, SigningRequestRefused
 from ca_server.operations.enrolment import Rules, dns_aliases, show
 from ca_server.operations.revocation import EntryMaker
@@ -164,7 +164,7 @@ def require_ready(connection: store.Connection, account_id: str, order_id: str, 
     if status is not OrderStatus.READY:
         raise OrderNotReady(f"The order is {status}; only a ready one can be finalized.")
     if facts.seat_status == SeatStatus.SUSPENDED:
-        raise NotAllowed(f"{facts.cn} is suspended; nothing can be issued until an officer releases it.")
+        raise issues_nothing(facts.cn, facts.seat_status)
     return facts
 
 

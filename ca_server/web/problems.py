@@ -7,9 +7,11 @@ from ca_server.store import Conflict, Overloaded, Unavailable
 from ca_server.web.limits import RateLimited
 from keys.errors import BadSigningRequest, KeysError, UnsupportedKey, WeakKey
 from protocol.problems import Problem, ProblemType
+from protocol.vocabulary import RefusalReason
 
 _TYPES: dict[type[Exception], ProblemType] = {
     errors.NotAllowed: ProblemType.UNAUTHORIZED,
+    errors.Suspended: ProblemType.UNAUTHORIZED,
     errors.NotEntitled: ProblemType.UNAUTHORIZED,
     errors.CredentialRefused: ProblemType.UNAUTHORIZED,
     errors.CredentialUnknown: ProblemType.UNAUTHORIZED,
@@ -58,7 +60,7 @@ def problem_of(error: Exception) -> Problem:
     kind = next((known for known in type(error).__mro__ if known in _TYPES), None)
     if kind is None:
         return Problem(ProblemType.SERVER_INTERNAL, _UNKNOWN)
-    extra: dict[str, object] = {}
+    extra: dict[str, object] = {"reason": RefusalReason.SUSPENDED.value} if kind is errors.Suspended else {}
     if isinstance(error, errors.CredentialRefused):
         extra = {"reason": str(error.reason)}
         if error.tries_left is not None:

@@ -276,6 +276,7 @@ async def test_a_suspended_seat_binds_nothing_and_says_so_after_the_right_passwo
     assert (await wrong(office, pair)).document["reason"] == "wrongPassword"
     reply = await office.caller().bind(pair)
     assert reply.refusal == UNAUTHORIZED
+    assert reply.document["reason"] == "suspended"
     assert "F123456-001 is suspended" in reply.detail
     await office.release()
     (await office.caller().bind(pair)).must(201)
