@@ -11,6 +11,7 @@ FILES = sorted(
     for folder in ("keys", "protocol", "client", "ca_server", "tests", "bench")
     for path in (ROOT / folder).rglob("*.py")
 )
+SCRIPTS = sorted((ROOT / "ca_server" / "web" / "static").rglob("*.js"))
 FORBIDDEN = {
     "manager", "service", "helper", "helpers", "util", "utils", "base", "common", "data", "info", "impl", "misc",
     "application", "user", "core", "lib", "models", "types", "constants",
@@ -37,6 +38,13 @@ def test_a_file_has_no_long_tail(path: Path) -> None:
     assert [function.name for function in functions if _lines_of(function) > 50] == []
 
 
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_script_of_the_pages_has_no_long_tail(path: Path) -> None:
+    lines = path.read_text("utf-8").splitlines()
+    assert len(lines) <= 300
+    assert [line for line in lines if len(line) > 120] == []
+
+
 @pytest.mark.parametrize(
     "path", [path for path in FILES if "tests" not in path.parts], ids=lambda path: str(path.relative_to(ROOT))
 )
@@ -49,5 +57,5 @@ def test_a_class_has_at_most_ten_public_methods(path: Path) -> None:
 
 def test_no_file_is_a_drawer_for_everything() -> None:
     commands = {"ca_server/cli/application.py"}  # the command `warifu-ca application` of the contract for scripts
-    drawers = {str(path.relative_to(ROOT)) for path in FILES if path.stem in FORBIDDEN}
+    drawers = {str(path.relative_to(ROOT)) for path in [*FILES, *SCRIPTS] if path.stem in FORBIDDEN}
     assert drawers - commands == set()

@@ -103,7 +103,7 @@ async function fetched(url, request) {
 async function read(answer, isJson) {
   try {
     const text = await answer.text();
-    return isJson ? JSON.parse(text) : text;
+    return isJson && text !== "" ? JSON.parse(text) : text;
   } catch (error) {
     throw new Unreachable(String(error));
   }

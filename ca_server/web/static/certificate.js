@@ -13,6 +13,7 @@ const UTF8_STRING = 0x0c;
 const PRINTABLE_STRING = 0x13;
 const UTC_TIME = 0x17;
 const GENERALIZED_TIME = 0x18;
+const SEQUENCE = 0x30;
 const SET = 0x31;
 const VERSION = 0xa0;
 
@@ -49,7 +50,7 @@ export function chainOf(pem) {
   if (blocks.length === 0 || blocks.map(([block]) => block).join("") !== pem) {
     throw new BadCertificate("The text is not a chain of certificates in PEM.");
   }
-  return blocks.map(([, body]) => refusing(() => fromBase64(body.replace(/\r?\n/g, ""))));
+  return blocks.map(([, body]) => refusing(() => der.read(fromBase64(body.replace(/\r?\n/g, ""))).der));
 }
 
 /**
@@ -62,13 +63,13 @@ export function read(bytes) {
     const [toBeSigned] = der.children(der.read(bytes));
     const fields = der.children(toBeSigned);
     const [serial, , , validity, subject, spki] = fields[0]?.tag === VERSION ? fields.slice(1) : fields;
-    const [notBefore, notAfter] = der.children(validity).map(time);
-    const names = nameOf(subject);
-    der.children(spki);
-    if (!notAfter) {
-      throw new der.BadDer("The certificate has no end.");
+    const times = der.children(validity).map(time);
+    if (times.length !== 2) {
+      throw new der.BadDer("The validity is not two times.");
     }
-    return { serial: hex(serial), ...names, notBefore, notAfter, spki: spki.der };
+    const [notBefore, notAfter] = times;
+    der.content(spki, SEQUENCE);
+    return { serial: hex(serial), ...nameOf(subject), notBefore, notAfter, spki: spki.der };
   });
 }
 

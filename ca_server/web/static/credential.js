@@ -2,9 +2,9 @@
  * The two halves of a one-time credential and the MAC key that they make together, by the rules of the server's
  * `protocol/credential.py` to the letter; a test holds both to each other.
  *
- * The kid travels in the URL, the password in another mail. Both are Crockford's base32, forgiven what people and word
- * processors do to them: wide letters, blanks, line breaks, dashes, lower case, O for 0, I or L for 1. The password ends
- * in a check character (Luhn mod 32), so that a typing error costs no attempt. No message repeats a half.
+ * The kid travels in the URL, the password in another mail. Both are Crockford's base32, forgiven what people and
+ * word processors do to them: wide letters, blanks, line breaks, dashes, lower case, O for 0, I or L for 1. The
+ * password ends in a check character (Luhn mod 32), so that a typing error costs no attempt. No message repeats a half.
  */
 
 const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";

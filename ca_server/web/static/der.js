@@ -1,6 +1,6 @@
 /**
- * DER, the one way to write each value (X.690 §10, §11): what requests and PKCS#12 files need, and a strict reader for
- * certificates. A value is its encoded bytes from the start, so that building is nesting calls. Tags are one byte.
+ * DER, the one way to write each value (X.690 §10, §11): what requests and PKCS#12 files need, and a strict reader
+ * for certificates. A value is its encoded bytes from the start, so that building is nesting calls. Tags are one byte.
  */
 
 const SEQUENCE = 0x30;
@@ -127,7 +127,7 @@ export function utf8String(text) {
 }
 
 /**
- * Writes a BMPString; what lies outside the basic plane becomes two surrogates, as every known reader takes it.
+ * Writes a BMPString; what lies outside the basic plane becomes two surrogates, as OpenSSL writes it.
  * @param {string} text
  * @returns {Uint8Array}
  */

@@ -14,7 +14,7 @@ import * as keys from "./keys.js";
 const utf8 = new TextEncoder();
 
 /**
- * Returns the required members of a P-256 public key (RFC 7518 §6.2.1), in the order that RFC 7638 §3.3 hashes them in.
+ * Returns the required members of a P-256 public key (RFC 7518 §6.2.1), in the order in which RFC 7638 hashes them.
  * @param {CryptoKey} publicKey
  * @returns {Promise<Jwk>}
  */

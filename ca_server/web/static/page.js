@@ -14,14 +14,19 @@ import { copied, machine, moment, report } from "./report.js";
 import { element, hint, show, tell, tellKind } from "./steps.js";
 
 const LEAST_PASSPHRASE = 8;
+const TYPED_EVERYWHERE = /^[\x20-\x7e]*$/; // dialogs for passwords turn Japanese input off, and Java reads no other
 const WORTH_TRYING_AGAIN = ["rateLimited", "serverInternal", "unreachable", "unknown"];
 const SECONDS_OF_A_DOWNLOAD = 60;
 
 const language = document.documentElement.lang;
 const words = await import(`./words.${language}.js`);
 const directory = document.querySelector("meta[name=directory]").content;
-const days = new Intl.DateTimeFormat(language === "ja" ? "ja-JP" : "en-GB", { dateStyle: "long", timeZone: "Asia/Tokyo" });
+const locale = language === "ja" ? "ja-JP" : "en-GB";
+const days = new Intl.DateTimeFormat(locale, { dateStyle: "long", timeZone: "Asia/Tokyo" });
 const isoDays = new Intl.DateTimeFormat("sv-SE", { timeZone: "Asia/Tokyo" });
+
+/** The page was opened under another address than the mail names, from where the server may not be asked (CSP). */
+class Elsewhere extends Error {}
 
 let enrolment = null;
 let again = null;
@@ -33,14 +38,12 @@ async function start() {
   if (!isSecureContext || !globalThis.crypto?.subtle) return show("insecure");
   const kid = kidInAddress();
   if (kid === null) return show("url", true);
-  if (new URL(directory).origin !== location.origin) return refuse("resume", new ElsewhereError());
+  if (new URL(directory).origin !== location.origin) return refuse("resume", new Elsewhere());
   enrolment = new Enrolment(directory, kid);
   element("warifu-command").textContent = `warifu enroll ${location.origin}/e/${kid}`;
   element("eab-directory").textContent = directory;
   await attempt("resume", resume);
 }
-
-class ElsewhereError extends Error {}
 
 /** Return the kid in the page's address, or null where there is none or a broken one. */
 function kidInAddress() {
@@ -172,7 +175,7 @@ async function refuse(step, error) {
 function kindOf(error) {
   if (error instanceof Unreachable) return "unreachable";
   if (error instanceof ForeignCertificate) return "foreignCertificate";
-  if (error instanceof ElsewhereError) return "elsewhere";
+  if (error instanceof Elsewhere) return "elsewhere";
   if (!(error instanceof Refused)) return "unknown";
   if (error.status >= 500) return "serverInternal";
   return [error.reason, error.type].find((word) => word in words.REFUSALS) ?? "unknown";
@@ -203,13 +206,15 @@ function askedForUrl() {
 
 function askedToBind() {
   if (judgePassword()) return attempt("bind", bind);
-  if (judge(element("password-field").value).state !== "wrongCheck") hint("password-hint", words.PASSWORD_NEEDED, "wrong");
+  const { state } = judge(element("password-field").value);
+  if (state === "empty" || state === "incomplete") hint("password-hint", words.PASSWORD_NEEDED, "wrong");
   return element("password-field").focus();
 }
 
 function askedToSave() {
   const [first, second] = ["passphrase", "passphrase-again"].map((id) => element(id).value);
-  if ([...first].length < LEAST_PASSPHRASE) hint("passphrase-hint", words.PASSPHRASE_SHORT(LEAST_PASSPHRASE), "wrong");
+  if (!TYPED_EVERYWHERE.test(first)) hint("passphrase-hint", words.PASSPHRASE_LETTERS, "wrong");
+  else if (first.length < LEAST_PASSPHRASE) hint("passphrase-hint", words.PASSPHRASE_SHORT(LEAST_PASSPHRASE), "wrong");
   else if (first !== second) hint("passphrase-hint", words.PASSPHRASES_DIFFER, "wrong");
   else return attempt("save", save);
   return element("passphrase").focus();
@@ -221,14 +226,17 @@ async function askedForValues() {
     return hint("eab-hint", words.PASSWORD_NEEDED);
   }
   const { kid } = enrolment;
+  const password = normalisePassword(element("password-field").value);
   element("eab-kid").textContent = kid;
-  element("eab-key").textContent = base64url.encode(await macKey(kid, normalisePassword(element("password-field").value)));
+  element("eab-key").textContent = base64url.encode(await macKey(kid, password));
   element("eab").hidden = false;
   return hint("eab-hint", "");
 }
 
 function choosePlatform(platform) {
-  for (const place of document.querySelectorAll("div[data-platform]")) place.hidden = place.dataset.platform !== platform;
+  for (const place of document.querySelectorAll("div[data-platform]")) {
+    place.hidden = place.dataset.platform !== platform;
+  }
 }
 
 function likelyPlatform() {

@@ -28,7 +28,7 @@ const AES_256_CBC = oid("2.16.840.1.101.3.4.1.42");
 const HMAC_SHA256 = sequence(oid("1.2.840.113549.2.9"), nul());
 const SHA256 = sequence(oid("2.16.840.1.101.3.4.2.1"), nul());
 
-/** Windows puts the key, RSA too, where TLS 1.3 can use it, and not into a provider of the nineties. */
+/** Asks Windows to keep the key in CNG, RSA too; the older providers cannot sign as TLS 1.3 wants. */
 const KEY_PROVIDER = "Microsoft Software Key Storage Provider";
 
 const VERSION = 3;

@@ -8,7 +8,8 @@ const LONGEST = 200;
 /** Return the browser and the system in words, as the browser tells them. */
 export async function machine() {
   const agent = navigator.userAgentData;
-  if (!agent?.getHighEntropyValues) return { browser: cut(navigator.userAgent), os: cut(systemIn(navigator.userAgent)) };
+  const { userAgent } = navigator;
+  if (!agent?.getHighEntropyValues) return { browser: cut(userAgent), os: cut(systemIn(userAgent)) };
   const { platform, platformVersion, fullVersionList } = await agent.getHighEntropyValues([
     "platformVersion",
     "fullVersionList",

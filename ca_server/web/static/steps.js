@@ -3,7 +3,8 @@
  * heading, so that a screen reader tells what came.
  */
 
-const PLACE = { password: "password", confirm: "confirm", working: "confirm", save: "save", import: "import", done: "done" };
+const PLACES = ["password", "confirm", "save", "import", "done"];
+const WORKING = "working";
 
 /** Return an element of the page by its id. */
 export function element(id) {
@@ -13,7 +14,7 @@ export function element(id) {
 /** Show the section of that id alone; `quietly` leaves the focus where it is. */
 export function show(id, quietly = false) {
   for (const section of document.querySelectorAll("main > section")) section.hidden = section.id !== id;
-  mark(PLACE[id]);
+  mark(id === WORKING ? "confirm" : id);
   window.scrollTo(0, 0);
   if (quietly) return;
   const heading = element(id).querySelector("h2");
@@ -48,7 +49,7 @@ export function hint(id, text, state = "") {
 
 function mark(place) {
   const list = element("progress");
-  list.hidden = place === undefined;
+  list.hidden = !PLACES.includes(place);
   let past = true;
   for (const item of list.children) {
     const isHere = item.dataset.of === place;

@@ -15,6 +15,7 @@ export const WRONG_PASSWORD = (left) =>
   `The password is wrong. Is it the one that came with this URL? ${left} more and the URL is locked.`;
 export const URL_BROKEN = "This is not a one-time URL. Copy it from the mail once more, from “https://” to its end.";
 export const PASSPHRASE_SHORT = (least) => `Choose at least ${least} characters.`;
+export const PASSPHRASE_LETTERS = "Use letters, digits and signs of a Latin keyboard only.";
 export const PASSPHRASES_DIFFER = "The two fields differ.";
 export const COPIED = "Copied.";
 export const SELECTED = "Selected. Press Ctrl+C (on a Mac ⌘C) to copy.";

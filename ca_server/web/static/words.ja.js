@@ -15,6 +15,7 @@ export const WRONG_PASSWORD = (left) =>
   `パスワードが違います。この URL と一緒に届いたパスワードか、お確かめください。あと ${left} 回間違えると、URL がロックされます。`;
 export const URL_BROKEN = "証明書取得用 URL ではありません。「https://」から末尾まで、メールからコピーし直してください。";
 export const PASSPHRASE_SHORT = (least) => `${least} 文字以上で決めてください。`;
+export const PASSPHRASE_LETTERS = "半角の英数字と記号で決めてください（日本語入力をオフにします）。";
 export const PASSPHRASES_DIFFER = "2 つの欄の内容が違います。";
 export const COPIED = "コピーしました。";
 export const SELECTED = "選択しました。Ctrl+C（Mac は ⌘C）でコピーしてください。";
