@@ -66,6 +66,8 @@ class Server:
     """The SQLite file."""
     public_folder: Path = Path("public")
     """Where CRLs and CA certificates are published."""
+    documents_folder: Path = Path("documents")
+    """CP/CPS and privacy policy in Markdown, which the operator completes."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses whose X-Forwarded-For is believed."""
 

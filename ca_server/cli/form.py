@@ -32,18 +32,11 @@ def new(kind: str, output: Path, language: str | None) -> None:
     from ca_server.domain.forms import FORMS
     from ca_server.forms import layout
     from ca_server.forms.drawing import draw
-    from ca_server.forms.stationery import Stationery
+    from ca_server.pages import stationery_of
 
     config = settings().config()
     chosen = settings().language if language is None else choose(language, {})
-    stationery = Stationery(
-        config.authority.organization,
-        config.operator.addressees,
-        config.profile.cps_url,
-        config.operator.privacy_url,
-        config.applications.most_certificates,
-    )
-    content = draw(FORMS[Kind(kind)], stationery, chosen)
+    content = draw(FORMS[Kind(kind)], stationery_of(config), chosen)
     try:
         with output.open("xb") as file:
             file.write(content)

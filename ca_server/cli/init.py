@@ -7,6 +7,7 @@
     D/tls/           the small TLS CA, for trials, and the server's certificate
     D/secrets/       passphrases and the server's secret
     D/public/        what everybody may have
+    D/documents/     CP/CPS and privacy policy, with blanks to complete
 
 Keys are encrypted, 0600, and never overwritten.
 """
@@ -41,6 +42,7 @@ from ca_server.errors import Invalid, NotAllowed
 from ca_server.keyring import passphrase
 from ca_server.language import sentence
 from ca_server.operations.publication import place
+from ca_server.pages import TEMPLATES
 from ca_server.store import migrations
 from keys.generate import generate
 from keys.keystore import save_key, write_private
@@ -176,6 +178,7 @@ def _make(plan: Plan) -> x509.Certificate:
     place(public / "root.cer", root.certificate.public_bytes(Encoding.DER))
     place(public / f"{ISSUER}.cer", issuing.certificate.public_bytes(Encoding.DER))
     place(public / "root.crl", make_root_crl(profile, root, [], 1, at))
+    shutil.copytree(TEMPLATES, plan.folder / "documents")
     migrations.create(plan.folder / "warifu.db")
     return root.certificate
 

@@ -17,6 +17,7 @@ from ca_server.clock import SystemClock
 from ca_server.config import Config
 from ca_server.errors import NotAllowed
 from ca_server.language import sentence
+from ca_server.pages import documents_of
 
 
 @click.command(cls=Command)
@@ -28,6 +29,16 @@ def serve() -> None:
     logging.getLogger("ca_server").setLevel(logging.INFO)
     if config.mail.transport == "maildir" and not _is_loopback(config):
         warn(sentence('mails go into a maildir and reach nobody; set [mail] transport = "smtp".'))
+    unfinished = [f"{each.name}.{each.language}.md" for each in documents_of(config) if each.blanks]
+    if unfinished and not _is_loopback(config):
+        names, folder = ", ".join(unfinished), config.server.documents_folder
+        warn(
+            sentence(
+                "documents with blanks are shown as not in force; complete {names} in {folder}.",
+                names=names,
+                folder=folder,
+            )
+        )
     try:
         import uvloop
 
@@ -56,6 +67,7 @@ async def _serve(config: Config) -> None:
     sys.stdout.flush()
     await stopping.wait()
     await service.stop()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # impatience does not change the ending
 
 
 def _is_loopback(config: Config) -> bool:

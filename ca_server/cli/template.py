@@ -64,6 +64,7 @@ telephone = "000-0000-0000"
 mail = "helpdesk@{mail_domain}"
 hours = "9:30-18:15"
 sender_domains = ["{mail_domain}"]
+privacy_url = {privacy_url}
 """
 
 
@@ -76,7 +77,8 @@ def render_configuration(asked: Asked) -> str:
         "public_listen": _listen(asked.public_url, 443),
         "http_listen": _listen(asked.http_url, 80),
         "organization": asked.organization,
-        "cps_url": f"{asked.public_url}/",
+        "cps_url": f"{asked.public_url}/cps",
+        "privacy_url": f"{asked.public_url}/privacy",
     }
     for name in ("server", "issuing-1", "ocsp"):
         values[name] = str(asked.passphrase_file or f"secrets/{name}.passphrase")

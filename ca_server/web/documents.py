@@ -1,11 +1,12 @@
 """CP/CPS (RFC 3647) and privacy policy: Markdown files that the operator completes, shown as pages.
 
-`{name}` stands for a fact of the configuration. What only the operator knows is a blank, 【記入：…】 or [complete: …], and
-while one is left the page says that the document is not in force. HTML in a file is shown as text, and nothing is loaded.
+`{name}` stands for a fact of the configuration. What only the operator knows is a blank, 【記入：…】 or [complete: …],
+and while one is left the page says that the document is not in force. HTML in a file is shown as the text that it is.
 """
 
 import dataclasses
 import functools
+import html
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Final
 from aiohttp import web
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from markupsafe import Markup
 
 from ca_server.language import sentence
 from ca_server.web.look import Look, answer, language_of, tagged
@@ -54,11 +54,11 @@ class Document:
         parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
         tokens = parser.parse(self.text)
         title, *contents = _headings(tokens)
-        html = parser.renderer.render(tokens[3:], parser.options, {})  # without the title, which is three tokens
-        body = _FACT.sub(lambda found: _linked(self.facts[found[1]]), html)
+        body = parser.renderer.render(tokens[3:], parser.options, {})  # without the title, which is three tokens
+        body = _FACT.sub(lambda found: _linked(self.facts[found[1]]), body)
         body = _BLANK.sub(lambda found: f"<mark>{found[0]}</mark>", body)
         listed = [(place, self._filled(text)) for tag, place, text in contents if tag == "h2"]
-        return Page(self._filled(title[2]), listed, Markup(body))  # noqa: S704 - rendered with HTML switched off
+        return Page(self._filled(title[2]), listed, body)
 
     def _filled(self, text: str) -> str:
         return _FACT.sub(lambda found: self.facts[found[1]], text)
@@ -66,15 +66,15 @@ class Document:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """A document as its page shows it: title, chapters with their anchors, and the HTML of the rest."""
+    """A document as its page shows it: title, anchors and titles of the chapters, and the HTML of the rest."""
 
     title: str
     contents: list[tuple[str, str]]
-    body: Markup
+    body: str
 
 
 def read(path: Path, name: str, language: str, facts: Mapping[str, str]) -> Document:
-    """Read one document. Raises BadDocument when it is not readable, has no title, or names a fact that there is not."""
+    """Read one document. Raises BadDocument when it is unreadable, has no title, or names a fact that there is not."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -124,9 +124,7 @@ def _headings(tokens: list[Token]) -> list[tuple[str, str, str]]:
     return found
 
 
-def _linked(value: str) -> Markup:
-    """Return a fact for HTML; addresses are links."""
-    if value.startswith(("https://", "http://")):
-        return Markup('<a href="{0}">{0}</a>').format(value)
-    return Markup.escape(value)
-
+def _linked(value: str) -> str:
+    """Return a fact as HTML; an address is a link."""
+    text = html.escape(value)
+    return f'<a class="address" href="{text}">{text}</a>' if value.startswith(("https://", "http://")) else text

@@ -57,6 +57,12 @@ class Look:
         template = self._environment.get_template(f"{language}/{name}.html")
         return template.render({**self._facts, "language": language, **(facts or {})})
 
+    def missing(self, request: web.Request) -> web.Response:
+        """Answer a person who asked for what is not here."""
+        response = answer(self.page("not_found", language_of(request)), "no-store")
+        response.set_status(404)
+        return response
+
 
 def answer(html: str, cache: str) -> web.Response:
     """Return the answer that carries a page; `cache` is its Cache-Control."""
@@ -67,8 +73,8 @@ def answer(html: str, cache: str) -> web.Response:
 def tagged(request: web.Request, response: web.Response) -> web.Response:
     """Return the answer with a tag of its content, or that the reader has it already (RFC 9110 §13.1.2)."""
     content = response.body if isinstance(response.body, bytes) else b""
-    response.etag = hashlib.sha256(content).hexdigest()[:32]
-    if all(tag.value not in (response.etag.value, "*") for tag in request.if_none_match or ()):
+    response.etag = value = hashlib.sha256(content).hexdigest()[:32]
+    if all(tag.value not in (value, "*") for tag in request.if_none_match or ()):
         return response
     kept = ("Cache-Control", "ETag", "Vary")
     return web.Response(status=304, headers={name: response.headers[name] for name in kept if name in response.headers})
@@ -98,5 +104,6 @@ class Files:
         if name not in self._files:
             raise web.HTTPNotFound
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        headers = {"Cache-Control": "no-cache"}
-        return tagged(request, web.Response(body=self._files[name], content_type=kind, charset="utf-8", headers=headers))
+        response = web.Response(body=self._files[name], content_type=kind, charset="utf-8")
+        response.headers["Cache-Control"] = "no-cache"
+        return tagged(request, response)

@@ -1,8 +1,8 @@
 """The CA's repository 認証局リポジトリ (RFC 3647 §2): its page at `/`, and over https the files that the page leads to.
 
-Browsers do not save over plain http what a page over https offers, so the folder that the plain address serves is served
-here as well. CA certificates are the `.cer` files in it, as they lay there at the start; a former issuing CA's stays, and
-is shown. Of a CRL the page tells what the records say: the file may have megabytes. The root's is no record but a file.
+Browsers do not save over plain http what a page over https offers, so the folder that the plain address serves is
+served here as well. CA certificates are the `.cer` files that lay in it at the start; a former issuing CA's stays and
+is shown. Of a CRL the page tells what the records say, for the file may have megabytes; the root's is a file alone.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca_server import store
 from ca_server.authority.signer import issuer_public_key
-from ca_server.clock import TOKYO
+from ca_server.clock import TOKYO, moment
 from ca_server.store import revocations
 from ca_server.web.look import LANGUAGES, Look, answer, language_of, tagged
 from keys.algorithms import kind_of
@@ -38,9 +38,9 @@ class Moment:
     iso: str
 
     @classmethod
-    def of(cls, moment: datetime.datetime, language: str) -> Self:
+    def of(cls, at: datetime.datetime, language: str) -> Self:
         """Return it in a language."""
-        tokyo, utc = moment.astimezone(TOKYO), moment.astimezone(datetime.UTC)
+        tokyo, utc = at.astimezone(TOKYO), at.astimezone(datetime.UTC)
         if language == "ja":
             japan = f"{tokyo.year}年{tokyo.month}月{tokyo.day}日 {tokyo:%H:%M:%S}（日本時間）"
         else:
@@ -78,7 +78,8 @@ class Authority:
     @property
     def serial(self) -> str:
         """Return the serial number in hexadecimal, as `openssl x509 -serial` prints it."""
-        return _even(f"{self.certificate.serial_number:X}")
+        number = self.certificate.serial_number
+        return number.to_bytes((number.bit_length() + 7) // 8).hex().upper()
 
     def fingerprint(self, hash: hashes.HashAlgorithm) -> list[str]:  # noqa: A002
         """Return a hash of the certificate as openssl prints it, in groups."""
@@ -94,6 +95,11 @@ class Crl:
     this_update: datetime.datetime
     next_update: datetime.datetime
     size: int
+
+    def shown(self, language: str) -> dict[str, object]:
+        """Return it with its times in words."""
+        times = {name: Moment.of(getattr(self, name), language) for name in ("this_update", "next_update")}
+        return {**vars(self), **times}
 
 
 def read_authorities(folder: Path, issuer: str) -> list[Authority]:
@@ -130,20 +136,15 @@ class Repository:
             for language in LANGUAGES
         }
         self._pems = {authority.name: authority.pem for authority in authorities}
-        self._root_crls: dict[tuple[Path, int], Crl] = {}
+        root_last = sorted(authorities, key=lambda authority: authority.is_root)
+        self._pems["chain"] = b"".join(authority.pem for authority in root_last)
+        self._root_crls: dict[tuple[Path, int], Crl | None] = {}
 
     async def show(self, request: web.Request) -> web.Response:
         """Show the repository."""
         language = language_of(request)
-        crls = {}
-        for authority in self._authorities:
-            crl = await self._crl(authority)
-            crls[authority.name] = crl and {
-                "number": crl.number,
-                "this_update": Moment.of(crl.this_update, language),
-                "next_update": Moment.of(crl.next_update, language),
-                "size": crl.size,
-            }
+        found = [(authority.name, await self._crl(authority)) for authority in self._authorities]
+        crls = {name: crl.shown(language) for name, crl in found if crl is not None}
         html = self._look.page("repository", language, {**self._facts[language], "crls": crls})
         return tagged(request, answer(html, _CACHE))
 
@@ -158,11 +159,10 @@ class Repository:
     async def pem(self, request: web.Request) -> web.Response:
         """Send a CA certificate in PEM, or as `chain` all of them, the root last."""
         name = request.match_info["name"]
-        content = b"".join(reversed(self._pems.values())) if name == "chain" else self._pems.get(name)
-        if content is None:
+        if name not in self._pems:
             raise web.HTTPNotFound
         headers = {"Cache-Control": _CACHE, "Content-Disposition": f'attachment; filename="{name}.pem"'}
-        return tagged(request, web.Response(body=content, content_type=MediaType.PEM_CHAIN, headers=headers))
+        return tagged(request, web.Response(body=self._pems[name], content_type=MediaType.PEM_CHAIN, headers=headers))
 
     async def _file(self, name: str, media_type: str) -> web.StreamResponse:
         path = self._folder / name
@@ -176,7 +176,7 @@ class Repository:
         return web.FileResponse(path, headers=headers)
 
     async def _crl(self, authority: Authority) -> Crl | None:
-        """Return what is published now, or None before the first CRL."""
+        """Return what is published now, or None before the first CRL and when the root's cannot be read."""
         path = self._folder / f"{authority.name}.crl"
         try:
             file = await asyncio.to_thread(path.stat)
@@ -187,23 +187,23 @@ class Repository:
         record = await self._database.lookup(revocations.published_crl, authority.name)
         if record is None:
             return None
-        times = (datetime.datetime.fromtimestamp(at, datetime.UTC) for at in (record.this_update, record.next_update))
-        return Crl(record.number, *times, file.st_size)
+        return Crl(record.number, moment(record.this_update), moment(record.next_update), file.st_size)
 
-    async def _root_crl(self, path: Path, written_at: int) -> Crl:
+    async def _root_crl(self, path: Path, written_at: int) -> Crl | None:
         """Return what the root's CRL says, read anew when somebody put another in its place."""
         if (path, written_at) not in self._root_crls:
             self._root_crls = {(path, written_at): await asyncio.to_thread(_read_crl, path)}
         return self._root_crls[path, written_at]
 
 
-def _read_crl(path: Path) -> Crl:
+def _read_crl(path: Path) -> Crl | None:
     content = path.read_bytes()
-    crl = x509.load_der_x509_crl(content)
-    number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-    if crl.next_update_utc is None:
-        raise ValueError(f"{path} does not say when the next one comes.")
-    return Crl(number, crl.last_update_utc, crl.next_update_utc, len(content))
+    try:
+        crl = x509.load_der_x509_crl(content)
+        number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except (ValueError, x509.ExtensionNotFound):  # `reconcile` raises the alarm
+        return None
+    return Crl(number, crl.last_update_utc, crl.next_update_utc or crl.last_update_utc, len(content))
 
 
 def _shown(authority: Authority, language: str) -> dict[str, object]:
@@ -220,7 +220,3 @@ def _shown(authority: Authority, language: str) -> dict[str, object]:
         "sha256": authority.fingerprint(hashes.SHA256()),
         "sha1": authority.fingerprint(hashes.SHA1()),  # noqa: S303 - the thumbprint that Windows shows
     }
-
-
-def _even(digits: str) -> str:
-    return digits if len(digits) % 2 == 0 else "0" + digits

@@ -7,15 +7,45 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from ca_server.web.authenticate import Signed, Signer
+from ca_server.web.blank_forms import BlankForms
+from ca_server.web.documents import DocumentPages
 from ca_server.web.enrolment_page import EnrolmentPage
 from ca_server.web.front import MOST_OCTETS, Front, tells_no_request_line
 from ca_server.web.handlers.accounts import AccountHandlers
 from ca_server.web.handlers.certificates import CertificateHandlers
 from ca_server.web.handlers.orders import OrderHandlers
-from ca_server.web.look import Files
+from ca_server.web.look import Files, Look
 from ca_server.web.render import Answer
+from ca_server.web.repository import Repository
 
 Handler = Callable[[Signed], Awaitable[Answer]]
+_NAME = "{name:[A-Za-z0-9-]+}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pages:
+    """What people read, and the files that it leads to."""
+
+    look: Look
+    enrolment: EnrolmentPage
+    repository: Repository
+    documents: DocumentPages
+    forms: BlankForms
+    files: Files
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the table of what is read without an account."""
+        return [
+            web.get("/", self.repository.show),
+            web.get("/{document:cps|privacy}", self.documents.show),
+            web.get(f"/ca/{_NAME}.cer", self.repository.certificate),
+            web.get(f"/ca/{_NAME}.pem", self.repository.pem),
+            web.get(f"/crl/{_NAME}.crl", self.repository.crl),
+            web.get("/forms/{kind:DCM90[2-5]}.{language:ja|en}.xlsx", self.forms.send),
+            web.get("/e/{kid}", self.enrolment.show),
+            web.get("/e/", self.enrolment.show_without),
+            web.get("/static/{name}", self.files.send),
+        ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +55,7 @@ class Handlers:
     accounts: AccountHandlers
     orders: OrderHandlers
     certificates: CertificateHandlers
-    page: EnrolmentPage
-    files: Files
+    pages: Pages
     terms: str
 
 
@@ -61,9 +90,7 @@ def application(front: Front, handlers: Handlers) -> web.Application:
         lambda request: handlers.certificates.renewal_info(request.match_info["certificate"]),
     )
     _add_new_nonce(app, front)
-    app.router.add_get("/e/{kid}", handlers.page.show)
-    app.router.add_get("/e/", handlers.page.show_without)
-    app.router.add_get("/static/{name}", handlers.files.send)
+    app.add_routes(handlers.pages.routes())
     return app
 
 

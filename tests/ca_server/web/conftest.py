@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ca_server import app
+from ca_server import pages
 from ca_server.web.enrolment_page import EnrolmentPage
+from ca_server.web.look import Look
 from tests.ca_server.web.caller import Caller
 from tests.ca_server.web.office import Folder, Office, configured
 
@@ -17,9 +18,10 @@ Opened = Callable[..., contextlib.AbstractAsyncContextManager[Office]]
 
 @pytest.fixture(scope="session", autouse=True)
 def _pages_made_once() -> Iterator[None]:
-    """Keep the enrolment pages, which hold nothing of a request or a test: making them is a third of a start."""
+    """Keep the pages' templates and the enrolment pages, which hold nothing of a test: they are a third of a start."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "EnrolmentPage", functools.cache(EnrolmentPage))
+        for maker in (Look, EnrolmentPage):
+            patch.setattr(pages, maker.__name__, functools.cache(maker))
         yield
 
 
