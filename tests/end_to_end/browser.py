@@ -4,21 +4,20 @@ Certificates get into it as they do on Linux desktops: by `pk12util`, from the f
 """
 
 import contextlib
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import BrowserContext, Playwright, sync_playwright
 
-from tests.end_to_end.agency import Agency, environment
+from tests.end_to_end.agency import environment
+from tests.end_to_end.judges import program
 
-CHROMIUM = "/usr/bin/chromium"
 WIDE, NARROW = (1280, 900), (375, 800)
 _FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 
 
@@ -41,37 +40,43 @@ class Home:
         secret.write_text(passphrase, "utf-8")
         self._run("pk12util", "-i", str(file), "-w", str(secret), "-K", "")
 
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [program, "-d", f"sql:{self.database}", *arguments]
+    def _run(self, name: str, *arguments: str) -> None:
+        command = [program(name), "-d", f"sql:{self.database}", *arguments]
         done = subprocess.run(
             command, capture_output=True, text=True, env=environment() | {"LC_ALL": "C.UTF-8"}, timeout=60, check=False
         )
         assert done.returncode == 0, f"{command}: {done.stdout} {done.stderr}"
 
 
-@contextlib.contextmanager
-def browser(
-    home: Home, *, locale: str = "ja-JP", size: tuple[int, int] = WIDE, user_agent: str | None = None
-) -> Iterator[BrowserContext]:
-    """Open the browser of a home; what it keeps is there again the next time."""
-    variables = environment() | {"HOME": str(home.folder), "XDG_CONFIG_HOME": str(home.folder / ".config")}
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
+class Browsers:
+    """Opens browsers, several at a time if need be; Playwright's synchronous half can be started once only."""
+
+    def __init__(self, playwright: Playwright) -> None:
+        self._chromium = playwright.chromium
+
+    def open(self, home: Home, *, locale: str = "ja-JP", size: tuple[int, int] = WIDE, **more: Any) -> BrowserContext:
+        """Open the browser of a home; what it keeps is there again the next time."""
+        variables = environment() | {"HOME": str(home.folder), "XDG_CONFIG_HOME": str(home.folder / ".config")}
+        context = self._chromium.launch_persistent_context(
             str(home.folder / "profile"),
-            executable_path=CHROMIUM,
+            executable_path=program("chromium"),
             headless=True,
             args=list(_FLAGS),
             accept_downloads=True,
             locale=locale,
             viewport={"width": size[0], "height": size[1]},
             env=variables,
-            user_agent=user_agent,
+            **more,
         )
         context.set_default_timeout(15_000)
-        try:
-            yield context
-        finally:
-            context.close()
+        return context
+
+
+@contextlib.contextmanager
+def browsers() -> Iterator[Browsers]:
+    """Let browsers be opened until the end of the block, which closes them."""
+    with sync_playwright() as playwright:
+        yield Browsers(playwright)
 
 
 def _certificates(file: Path) -> list[str]:

@@ -5,11 +5,15 @@ Each test takes CNs, or an institution, of its own.
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.agency import Agency, Invitation
 from tests.end_to_end.agency import agency as running_agency
+from tests.end_to_end.browser import Browsers, Home
+from tests.end_to_end.browser import browsers as running_browsers
+from tests.end_to_end.person import Person
 from tests.end_to_end.spreadsheet import Spreadsheet
 from tests.end_to_end.spreadsheet import spreadsheet as running_spreadsheet
 
@@ -50,3 +54,22 @@ def spreadsheet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spreadshee
     """Run LibreOffice with somebody who types."""
     with running_spreadsheet(tmp_path_factory.mktemp("office")) as running:
         yield running
+
+
+@pytest.fixture
+def home(agency: Agency, tmp_path: Path) -> Home:
+    """Return a person's home folder, whose browser trusts the agency's address."""
+    return Home(tmp_path / "home", agency.root)
+
+
+@pytest.fixture
+def browsers() -> Iterator[Browsers]:
+    """Return what opens browsers."""
+    with running_browsers() as running:
+        yield running
+
+
+@pytest.fixture
+def person(browsers: Browsers, home: Home, invitation: Invitation) -> Person:
+    """Return a person with a browser and the two mails."""
+    return Person(browsers.open(home).pages[0], invitation)

@@ -20,6 +20,8 @@ _PACKAGES = {
     "ocsptool": "gnutls-bin",
     "lego": "lego",
     "dehydrated": "dehydrated",
+    "chromium": "chromium",
+    "pk12util": "libnss3-tools",
 }
 
 
