@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo serve test check drills bench clean
+.PHONY: demo serve test check drills bench screenshots clean
 
 $(READY): pyproject.toml
 	@test -x $(BIN)/python || python3 -m venv $(VENV)
@@ -30,6 +30,9 @@ drills: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m bench
+
+screenshots: $(READY)
+	@$(BIN)/python -m tests.screenshots
 
 clean:
 	@rm -rf $(VENV)

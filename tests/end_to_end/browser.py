@@ -4,6 +4,7 @@ Certificates get into it as they do on Linux desktops: by `pk12util`, from the f
 """
 
 import contextlib
+import hashlib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,10 +30,15 @@ class Home:
         self.database = folder / ".pki" / "nssdb"
         self.database.mkdir(parents=True)
         self._run("certutil", "-N", "--empty-password")
-        for number, pem in enumerate(_certificates(trusted)):
-            file = folder / f"trusted-{number}.pem"
-            file.write_text(pem, "ascii")
-            self._run("certutil", "-A", "-n", f"trusted {number}", "-t", "C,,", "-i", str(file))
+        self.trust(trusted)
+
+    def trust(self, file: Path) -> None:
+        """Trust the certificates in a PEM file as authorities of servers."""
+        for pem in _certificates(file):
+            name = hashlib.sha256(pem.encode()).hexdigest()
+            single = self.folder / f"{name}.pem"
+            single.write_text(pem, "ascii")
+            self._run("certutil", "-A", "-n", name, "-t", "C,,", "-i", str(single))
 
     def take_in(self, file: Path, passphrase: str) -> None:
         """Import a PKCS#12 file, as a person does in a dialog."""

@@ -2,10 +2,18 @@
 
 import contextlib
 import hashlib
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
 
+from ca_server.app import pair_terms
+from ca_server.config import load
+from ca_server.domain.credentials import CredentialKind
+from ca_server.keyring import load_sealer
+from ca_server.operations import invitation as pairs
+from ca_server.store import SynchronousDatabase
+from protocol.names import CommonName
 from tests.end_to_end.agency import Agency, Invitation
 
 
@@ -51,3 +59,22 @@ def expire(agency: Agency, invitation: Invitation) -> None:
 
 def _name(invitation: Invitation) -> str:
     return hashlib.sha256(invitation.kid.encode()).hexdigest()
+
+
+def offer_renewal(agency: Agency, cn: str) -> Invitation:
+    """Have a renewal URL and its password mailed, as the schedule does on the day, and return what came."""
+    config = load(agency.config)
+    records = SynchronousDatabase(config.server.database)
+    terms = pair_terms(config, load_sealer(config))
+    now = int(time.time())
+    records.write(pairs.invite, CommonName.parse(cn), CredentialKind.RENEW, terms, now, "schedule")
+    records.close()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        found = {mail["kind"]: mail["text"] for mail in agency.mails() if mail["cn"] == cn}
+        if {"renewal-url", "renewal-password"} <= found.keys():
+            url = re.findall(r"^https://\S+/e/\S+$", found["renewal-url"], re.MULTILINE)[0]
+            password = re.findall(r"^(?:[0-9A-Z]{5}-){4}[0-9A-Z]{5}$", found["renewal-password"], re.MULTILINE)[0]
+            return Invitation(cn, url, password)
+        time.sleep(0.2)
+    raise AssertionError(f"the renewal mails of {cn} did not come")

@@ -84,7 +84,7 @@ def test_the_page_looks_the_same_for_every_url(agency: Agency, invitation: Invit
 def recorded(context: BrowserContext) -> list[Request]:
     """Return a list that fills with all that leaves the browser's pages."""
     left: list[Request] = []
-    context.on("request", lambda request: left.append(request))
+    context.on("request", lambda request: left.append(request))  # noqa: PLW0108 - Playwright takes no built-in
     return left
 
 
