@@ -27,6 +27,7 @@ class _Commands(Group):
         "mail": "mail",
         "reconcile": "reconcile",
         "root": "root",
+        "relying-party": "relying_party",
         "database": "database",
         "demo": "demo",
     }
@@ -42,7 +43,7 @@ class _Commands(Group):
         if cmd_name not in self._NAMES:
             return None
         module = importlib.import_module(f"ca_server.cli.{self._NAMES[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, self._NAMES[cmd_name])
         return command
 
 

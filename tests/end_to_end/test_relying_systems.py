@@ -6,10 +6,13 @@ and tells of other certificates than valid ones at its second port.
 
 import dataclasses
 import http.client
+import importlib.util
 import re
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +59,18 @@ def behind() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="module", params=list(SERVERS))
-def system(
-    request: pytest.FixtureRequest, agency: Agency, behind: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RelyingSystem]:
+def system(request: pytest.FixtureRequest, agency: Agency, behind: Upstream) -> Iterator[RelyingSystem]:
     """Run each server as its kit comes."""
-    folder = tmp_path_factory.mktemp(request.param)
-    kit = write_kit(agency, request.param, folder / "kit", upstream=behind.url)
-    with SERVERS[request.param](folder / "run", kit) as server:
-        yield RelyingSystem(request.param, kit, server, behind)
+    with web_servers.open_folder() as folder:
+        kit = write_kit(agency, request.param, folder / "kit", upstream=behind.url)
+        with SERVERS[request.param](folder / "run", kit) as server:
+            yield RelyingSystem(request.param, kit, server, behind)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with web_servers.open_folder() as made:
+        yield made
 
 
 def enrol(agency: Agency, invitation: Invitation, folder: Path) -> ClientCertificate:
@@ -195,13 +202,13 @@ def _talk(command: list[str]) -> str:
 
 @pytest.mark.parametrize("name", list(SERVERS))
 def test_only_the_institutions_that_were_named_are_let_in(
-    agency: Agency, behind: Upstream, pc: ClientCertificate, name: str, tmp_path: Path
+    agency: Agency, behind: Upstream, pc: ClientCertificate, name: str, folder: Path
 ) -> None:
     for codes, status in (((OTHER,), 403), ((OTHER, INSTITUTION), 200)):
-        folder = tmp_path / str(len(codes))
+        place = folder / str(len(codes))
         options = [word for code in codes for word in ("--institution", code)]
-        kit = write_kit(agency, name, folder / "kit", *options, upstream=behind.url)
-        with SERVERS[name](folder / "run", kit) as server:
+        kit = write_kit(agency, name, place / "kit", *options, upstream=behind.url)
+        with SERVERS[name](place / "run", kit) as server:
             system = RelyingSystem(name, kit, server, behind)
             answer = system.enter(pc)
             assert answer.status == status, answer
@@ -211,10 +218,10 @@ def test_only_the_institutions_that_were_named_are_let_in(
 
 @pytest.mark.parametrize("name", ASKING_OCSP)
 def test_a_revocation_is_known_at_the_next_connection_by_ocsp(
-    agency: Agency, behind: Upstream, another_pc: ClientCertificate, name: str, tmp_path: Path
+    agency: Agency, behind: Upstream, another_pc: ClientCertificate, name: str, folder: Path
 ) -> None:
-    kit = write_kit(agency, name, tmp_path / "kit", upstream=behind.url)
-    with SERVERS[name](tmp_path / "run", kit) as server:
+    kit = write_kit(agency, name, folder / "kit", upstream=behind.url)
+    with SERVERS[name](folder / "run", kit) as server:
         system = RelyingSystem(name, kit, server, behind)
         assert system.enter(another_pc).status == 200
         agency.revoke(common_name(another_pc))
@@ -229,12 +236,12 @@ def test_a_revocation_is_known_at_the_next_connection_by_ocsp(
 
 @pytest.mark.parametrize("name", list(SERVERS))
 def test_a_revocation_is_known_by_the_crl_once_it_was_fetched_and_read(
-    agency: Agency, behind: Upstream, another_pc: ClientCertificate, name: str, tmp_path: Path
+    agency: Agency, behind: Upstream, another_pc: ClientCertificate, name: str, folder: Path
 ) -> None:
-    kit = write_kit(agency, name, tmp_path / "kit", upstream=behind.url)
+    kit = write_kit(agency, name, folder / "kit", upstream=behind.url)
     if name in ASKING_OCSP:  # by the CRL alone
         change(kit, *{"nginx": ("ssl_ocsp leaf;", ""), "apache": ("SSLOCSPEnable leaf", "SSLOCSPEnable off")}[name])
-    with SERVERS[name](tmp_path / "run", kit) as server:
+    with SERVERS[name](folder / "run", kit) as server:
         system = RelyingSystem(name, kit, server, behind)
         agency.revoke(common_name(another_pc))
         assert system.enter(another_pc).status == 200
@@ -249,11 +256,11 @@ def test_a_revocation_is_known_by_the_crl_once_it_was_fetched_and_read(
 
 @pytest.mark.parametrize("name", ASKING_OCSP)
 def test_nobody_is_let_in_while_the_responder_is_away(
-    agency: Agency, behind: Upstream, pc: ClientCertificate, name: str, tmp_path: Path
+    agency: Agency, behind: Upstream, pc: ClientCertificate, name: str, folder: Path
 ) -> None:
-    kit = write_kit(agency, name, tmp_path / "kit", upstream=behind.url)
+    kit = write_kit(agency, name, folder / "kit", upstream=behind.url)
     change(kit, f"{agency.http_url}/ocsp", "http://127.0.0.1:9/ocsp")
-    with SERVERS[name](tmp_path / "run", kit) as server:
+    with SERVERS[name](folder / "run", kit) as server:
         system = RelyingSystem(name, kit, server, behind)
         assert system.enter(pc).status == (403 if name == "nginx" else 0)
         if name == "nginx":
@@ -262,10 +269,10 @@ def test_nobody_is_let_in_while_the_responder_is_away(
 
 
 def test_an_open_connection_lives_on_after_a_revocation_as_the_configuration_says(
-    agency: Agency, behind: Upstream, another_pc: ClientCertificate, tmp_path: Path
+    agency: Agency, behind: Upstream, another_pc: ClientCertificate, folder: Path
 ) -> None:
-    kit = write_kit(agency, "nginx", tmp_path / "kit", upstream=behind.url)
-    with SERVERS["nginx"](tmp_path / "run", kit) as server:
+    kit = write_kit(agency, "nginx", folder / "kit", upstream=behind.url)
+    with SERVERS["nginx"](folder / "run", kit) as server:
         trust = ssl.create_default_context(cafile=server.trust)
         trust.load_cert_chain(another_pc.chain, another_pc.key)
         connection = http.client.HTTPSConnection("localhost", server.port, context=trust, timeout=10)
@@ -284,10 +291,10 @@ def _status(connection: http.client.HTTPSConnection) -> int:
 
 
 def test_a_forged_or_older_crl_is_not_taken_and_the_server_goes_on_with_the_old_one(
-    agency: Agency, behind: Upstream, pc: ClientCertificate, tmp_path: Path
+    agency: Agency, behind: Upstream, pc: ClientCertificate, folder: Path
 ) -> None:
-    kit = write_kit(agency, "haproxy", tmp_path / "kit", upstream=behind.url)
-    with SERVERS["haproxy"](tmp_path / "run", kit) as server:
+    kit = write_kit(agency, "haproxy", folder / "kit", upstream=behind.url)
+    with SERVERS["haproxy"](folder / "run", kit) as server:
         fetch_crls(kit, server)
         ini = kit / "fetch-crls.ini"
         honest = ini.read_text("utf-8")
@@ -298,6 +305,29 @@ def test_a_forged_or_older_crl_is_not_taken_and_the_server_goes_on_with_the_old_
         ini.write_text(honest, "utf-8")
         assert fetch_crls(kit, server) == ""
         assert server.get("/", pc).status == 200
+
+
+def test_the_python_module_accepts_a_real_certificate_until_it_is_revoked(
+    agency: Agency, another_pc: ClientCertificate, folder: Path
+) -> None:
+    kit = write_kit(agency, "python", folder / "kit")
+    found = importlib.util.spec_from_file_location("verification", kit / "verification.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[module.__name__] = module
+    found.loader.exec_module(module)
+    roots, intermediates = ((kit / "crls" / f"{name}.pem").read_bytes() for name in ("root", "issuing-1"))
+    crls, url = (kit / "crl.pem").read_bytes(), f"{agency.http_url}/ocsp"
+    verifier = module.Verifier(roots, intermediates, crls=crls, ocsp_url=url)
+    chain, now = another_pc.chain.read_bytes(), datetime.now(UTC)
+    assert verifier.verify(chain, now).serial == another_pc.serial
+    agency.revoke(common_name(another_pc))
+    assert module.Verifier(roots, intermediates, crls=crls).verify(chain, now).serial == another_pc.serial
+    with pytest.raises(module.NotAccepted) as refused:
+        verifier.verify(chain, now)
+    assert refused.value.reason == "revoked"
+    del sys.modules[module.__name__]
 
 
 def test_the_command_answers_with_its_files_and_never_writes_into_a_folder_that_holds_something(
@@ -312,6 +342,8 @@ def test_the_command_answers_with_its_files_and_never_writes_into_a_folder_that_
         ("--institution", "F12345", "institution"),
         ("--server-name", "a;b", "server-name"),
         ("--upstream", "http://x/\n}", "upstream"),
+        ("--upstream", "http://127.0.0.1:8000/path", "upstream"),
+        ("--upstream", "https://127.0.0.1:8000", "upstream"),
     ):
         refused = agency.ca("relying-party", "nginx", "--output", str(tmp_path / "new"), option, value, code=4)
         assert set(refused["error"]["fields"]) == {field}

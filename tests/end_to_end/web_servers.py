@@ -1,8 +1,8 @@
 """Real web servers in front of a small upstream, each from a kit of `warifu-ca relying-party`, on free ports.
 
-    with upstream() as behind:
+    with upstream() as behind, open_folder() as folder:
         kit = write_kit(agency, "nginx", folder / "kit", upstream=behind.url)
-        with nginx(folder, kit) as server:
+        with nginx(folder / "run", kit) as server:
             server.get("/warifu-self-test", certificate=pc)
 
 A kit is used as it is but for its ports, which are below 1024 in earnest. What a server writes of its own (pid, logs,
@@ -20,6 +20,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -138,6 +139,14 @@ class Upstream:
 
 
 @contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
+    """Make a folder for a kit and its server that workers without privileges can read; those of pytest they cannot."""
+    with tempfile.TemporaryDirectory(prefix="warifu-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+@contextlib.contextmanager
 def upstream() -> Iterator[Upstream]:
     """Run an upstream."""
     seen: list[dict[str, str]] = []
@@ -253,7 +262,8 @@ def haproxy(folder: Path, kit: Path) -> Iterator[WebServer]:
     """Run HAProxy with a kit's configuration, a master and its worker as systemd runs them."""
     folder.mkdir(exist_ok=True)
     (port,) = free_ports(1)
-    configuration = _with_ports(kit / "haproxy.cfg", folder, {"bind :443 ": f"bind 127.0.0.1:{port} "})
+    changes = {"bind :443 ": f"bind 127.0.0.1:{port} ", "    user haproxy\n    group haproxy\n": ""}
+    configuration = _with_ports(kit / "haproxy.cfg", folder, changes)
     command = [program("haproxy"), "-W", "-db", "-f", str(configuration)]
     with _running(command, folder, kit, (port,), signal.SIGUSR2) as server:
         yield server
@@ -283,11 +293,6 @@ def _running(
 ) -> Iterator[WebServer]:
     """Run a server until it is done with, and end it by its pid."""
     log = folder / "log"
-    # Everything here is read before a server gives up root, and nginx's workers read the pages: they must get in.
-    for each in (folder, kit, *kit.parents):
-        with contextlib.suppress(PermissionError):
-            if each.stat().st_uid == os.getuid() and str(each).startswith("/tmp/"):
-                each.chmod(each.stat().st_mode | 0o011)
     with log.open("ab") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment(), start_new_session=True)
     try:
