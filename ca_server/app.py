@@ -9,9 +9,7 @@ import contextlib
 import dataclasses
 import fcntl
 import logging
-import resource
-import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 from aiohttp import web
@@ -41,20 +39,19 @@ from ca_server.operations import (
     reconcile,
     suspension,
 )
+from ca_server.pages import pages_of
 from ca_server.responder.routes import Responder
 from ca_server.responder.routes import application as plain_application
 from ca_server.schedule import Schedule, Task
 from ca_server.store import applications as application_records
 from ca_server.store import migrations
 from ca_server.web.authenticate import Authenticator
-from ca_server.web.doorman import Doorman
-from ca_server.web.enrolment_page import EnrolmentPage
+from ca_server.web.entrance import Entrance
 from ca_server.web.front import Front
 from ca_server.web.handlers.accounts import AccountHandlers
 from ca_server.web.handlers.certificates import CertificateHandlers
 from ca_server.web.handlers.orders import OrderHandlers
 from ca_server.web.limits import Window
-from ca_server.web.look import Files, Look, Places
 from ca_server.web.nonces import Nonces
 from ca_server.web.render import Urls
 from ca_server.web.routes import Handlers
@@ -65,9 +62,7 @@ log = logging.getLogger(__name__)
 
 _UNLIMITED = 1 << 60
 _SECONDS_TO_RETRY = 15  # what could not be carried out
-_SECONDS_TO_DRAIN = 10
-_SECONDS_FOR_A_HANDSHAKE = 10
-_MOST_CONNECTIONS = 5000
+_SECONDS_TO_FINISH = 8  # what the schedule is at; the entrances take no longer
 
 
 crl_entry = crl.entry_of_records
@@ -100,54 +95,38 @@ class Service:
             wiring = _Wiring(self._config, self._clock, database, issuing, ocsp_key)
             schedule = wiring.schedule()
             server = self._config.server
-            public = web.AppRunner(wiring.public(), access_log=None, shutdown_timeout=_SECONDS_TO_DRAIN)
-            await _listen(stack, public, server.public_listen, tls)
-            plain = web.AppRunner(wiring.plain(), access_log=None, shutdown_timeout=_SECONDS_TO_DRAIN)
-            await _listen(stack, plain, server.http_listen, None)
+            ends: list[Callable[[], Awaitable[None]]] = []
+            stack.push_async_callback(_all_at_once, ends)
+            public, plain = Entrance(wiring.public(), tls), Entrance(wiring.plain(), None)
+            for entrance, listen in ((public, server.public_listen), (plain, server.http_listen)):
+                ends.append(entrance.close)
+                await _open(entrance, listen)
             running = asyncio.create_task(schedule.run())
-            stack.push_async_callback(_finish, schedule, running)
+            ends.append(lambda: _finish(schedule, running))
             self._stack = stack.pop_all()
 
     async def stop(self) -> None:
-        """Finish what runs, then stop: schedule, listeners, database, lock."""
+        """Finish what runs within ten seconds, then stop: listeners and schedule together, database, lock."""
         await self._stack.aclose()
 
 
+async def _all_at_once(ends: list[Callable[[], Awaitable[None]]]) -> None:
+    await asyncio.gather(*(end() for end in ends))
+
+
 async def _finish(schedule: Schedule, running: "asyncio.Task[None]") -> None:
+    """Begin nothing more and let what runs come to its end; a mail server that stalls is left, as by a crash."""
     schedule.stop()
-    await running
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(running, _SECONDS_TO_FINISH)
 
 
-async def _listen(
-    stack: contextlib.AsyncExitStack, runner: web.AppRunner, listen: str, tls: ssl.SSLContext | None
-) -> None:
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    server, most = runner.server, _room_for_connections()
-    assert server is not None  # noqa: S101 - after setup there is one
-    host, port = address_of(listen) or ("", 0)
+async def _open(entrance: Entrance, listen: str) -> None:
     try:
-        listener = await asyncio.get_running_loop().create_server(
-            lambda: Doorman(server, lambda: len(server.connections) < most),
-            host,
-            port,
-            ssl=tls,
-            ssl_handshake_timeout=_SECONDS_FOR_A_HANDSHAKE if tls else None,
-            reuse_address=True,
-            backlog=512,
-        )
+        await entrance.open(*(address_of(listen) or ("", 0)))
     except OSError as error:
         why = error.strerror or str(error)
         raise OSError(f"{listen} cannot be listened on ({why}); see public_listen and http_listen.") from error
-    stack.callback(listener.close)
-
-
-def _room_for_connections() -> int:
-    """Return how many connections one listener may hold: a third of the files that this process may open."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return min(hard // 3, _MOST_CONNECTIONS)
 
 
 @contextlib.contextmanager
@@ -248,7 +227,7 @@ class _Wiring:
         """Return the application of the public address."""
         config, limits = self._config, self._config.limits
         key_id = subject_key_identifier(self._issuing.public_key).digest
-        look = Look(self._places(), config.operator)
+        pages = pages_of(config, self._database)
         handlers = Handlers(
             accounts=AccountHandlers(
                 self._database,
@@ -276,24 +255,13 @@ class _Wiring:
                 self._issuing.certificate.subject.public_bytes(),
                 self._clock,
             ),
-            page=EnrolmentPage(look, config.operator.self_test_url),
-            files=Files(),
+            pages=pages,
             terms=config.profile.cps_url,
         )
         proxies = frozenset(config.server.trusted_proxies)
         failures = self._window(limits.failures_a_minute, MINUTE)
-        return public_application(Front(self._urls, self._nonces, self._authenticator, failures, proxies), handlers)
-
-    def _places(self) -> Places:
-        config = self._config
-        return Places(
-            config.authority.organization,
-            config.authority.issuer,
-            self._urls.of("/directory"),
-            config.server.http_url,
-            config.profile.cps_url,
-            config.mail.sender,
-        )
+        front = Front(self._urls, self._nonces, self._authenticator, failures, proxies, pages.look.missing)
+        return public_application(front, handlers)
 
     def plain(self) -> web.Application:
         """Return the application of the plain http address."""

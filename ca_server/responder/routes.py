@@ -28,7 +28,9 @@ _OCSP_RESPONSE = "application/ocsp-response"
 _CRL = "application/pkix-crl"
 _CERTIFICATE = "application/pkix-cert"
 _MOST_OCTETS = 8 * 1024
+_SECONDS_FOR_A_BODY = 10
 _LONGEST_NAME = 64
+_PIECE = 64 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +57,10 @@ class Responder:
     async def post(self, request: web.Request) -> web.Response:
         """OCSP by POST (RFC 6960 §A.1); its answers are not cached."""
         try:
-            encoded = await request.read()
+            async with asyncio.timeout(_SECONDS_FOR_A_BODY):
+                encoded = await request.read()
+        except TimeoutError as error:
+            raise web.HTTPRequestTimeout from error
         except web.RequestPayloadError:  # the body is not what its header says
             encoded = b""
         return self._answer(encoded, cacheable=False)
@@ -89,24 +94,24 @@ class Responder:
             return _plain(der)
         return _cached(der, now, life)
 
-    async def crl(self, request: web.Request) -> web.Response:
+    async def crl(self, request: web.Request) -> web.FileResponse:
         """Send a published CRL."""
         return await self._file(request.match_info["name"] + ".crl", _CRL, 300)
 
-    async def certificate(self, request: web.Request) -> web.Response:
+    async def certificate(self, request: web.Request) -> web.FileResponse:
         """Send a CA certificate in DER (caIssuers)."""
         return await self._file(request.match_info["name"] + ".cer", _CERTIFICATE, 86400)
 
-    async def _file(self, name: str, media_type: str, max_age: int) -> web.Response:
+    async def _file(self, name: str, media_type: str, max_age: int) -> web.FileResponse:
+        """Send a file piece by piece: a CRL may have megabytes, and many ask for it at the same time."""
         plain = name.replace("-", "").replace(".", "")
         if not plain.isalnum() or name.startswith(".") or len(name) > _LONGEST_NAME:
             raise web.HTTPNotFound
-        try:
-            content = await asyncio.to_thread((self.folder / name).read_bytes)
-        except FileNotFoundError as error:
-            raise web.HTTPNotFound from error
-        headers = {"Cache-Control": f"max-age={max_age}, public", "ETag": f'"{hashlib.sha256(content).hexdigest()}"'}
-        return web.Response(body=content, content_type=media_type, headers=headers)
+        path = self.folder / name
+        if not await asyncio.to_thread(path.is_file):
+            raise web.HTTPNotFound
+        headers = {"Content-Type": media_type, "Cache-Control": f"max-age={max_age}, public"}
+        return web.FileResponse(path, chunk_size=_PIECE, headers=headers)
 
 
 def _plain(der: bytes) -> web.Response:

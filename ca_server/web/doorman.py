@@ -4,7 +4,7 @@ aiohttp waits for a first header and for a reader for ever, so that a few hundre
 process may open and take ACME, OCSP and CRLs down together. Here there is room for so many, and every wait has an end:
 
 - for the first header, at the doorman, who hands a connection to aiohttp by `set_protocol` once its header is whole;
-- for the header of a later request, and between requests: aiohttp's keep-alive, which a half-sent header does not extend;
+- for the header of a later request, and between requests: aiohttp's keep-alive; half a header does not extend it;
 - for a body: whoever reads it sets the time; what nobody reads is waited for for a moment (aiohttp's lingering);
 - for a reader: the kernel ends what takes nothing (TCP_USER_TIMEOUT, RFC 5482), and a guest what takes too little.
 """
@@ -20,10 +20,10 @@ from aiohttp import web
 from ca_server.web.headers import headers, protect
 
 _SECONDS_FOR_A_HEADER: Final = 10.0
-_SECONDS_BETWEEN_REQUESTS: Final = 12.0
+_SECONDS_BETWEEN_REQUESTS: Final = 10.0
 _SECONDS_FOR_A_BODY_UNREAD: Final = 2.0
-_SECONDS_FOR_A_READER: Final = 12.0
-_OCTETS_A_SECOND: Final = 16 * 1024
+_SECONDS_FOR_A_READER: Final = 10.0
+_LEAST_IN_THAT_TIME: Final = 40 * 1024  # 4 KiB a second: a slow honest line gets a CRL of megabytes, too
 _MOST_OF_A_HEADER: Final = 64 * 1024
 _END_OF_HEADER: Final = b"\r\n\r\n"
 _FIRST_LINE: Final = re.compile(rb"[A-Z]{3,10} \S+ HTTP/1\.[01]\r\n")
@@ -36,6 +36,8 @@ class House:
         self.server = server
         self.waiting: set[Doorman] = set()
         self.guests: set[Guest] = set()
+        self.served: set[web.RequestHandler] = set()
+        """Those for whom a handler is at work."""
         self._most = most
 
     @property
@@ -109,8 +111,8 @@ class Doorman(asyncio.Protocol):
 class Guest(web.RequestHandler):
     """A connection that was let in: aiohttp's own protocol, with limits, and an end to waiting for its reader.
 
-    A plain connection has what it has not sent counted by asyncio's flow control, from the first octet on. TLS counts
-    nothing before a second answer; there keep-alive ends the connection, and `ssl_shutdown_timeout` what it left unsent.
+    asyncio's flow control tells as soon as something could not be sent. Below TLS some hundred KiB wait untold: there
+    keep-alive ends the connection, and `ssl_shutdown_timeout` what is still unsent then.
     """
 
     def __init__(self, house: House) -> None:
@@ -120,8 +122,6 @@ class Guest(web.RequestHandler):
             "access_log": None,  # it would tell one-time URLs
         }
         super().__init__(house.server, loop=asyncio.get_running_loop(), **limits)
-        self.is_asking = False
-        """Whether a handler is at work."""
         self._house = house
         self._line: asyncio.Transport | None = None
         self._patience: asyncio.TimerHandle | None = None
@@ -129,14 +129,13 @@ class Guest(web.RequestHandler):
     @property
     def is_served(self) -> bool:
         """Tell whether an answer is being made, or has not left."""
-        return self.is_asking or self._patience is not None
+        return self in self._house.served or self._patience is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a place in the house."""
         self._line = cast(asyncio.Transport, transport)
         self._house.guests.add(self)
-        if not _is_tls(self._line):
-            self._line.set_write_buffer_limits(0)
+        self._line.set_write_buffer_limits(1)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -146,11 +145,10 @@ class Guest(web.RequestHandler):
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Begin to wait for the reader, so long as a slow honest line needs for what is left."""
+        """Begin to wait for the reader."""
         super().pause_writing()
         if self._line is not None:
-            seconds = _SECONDS_FOR_A_READER + self._line.get_write_buffer_size() / _OCTETS_A_SECOND
-            self._patience = asyncio.get_running_loop().call_later(seconds, self._line.abort)
+            self._wait_for_reader(self._line)
 
     def resume_writing(self) -> None:
         """The reader has taken it."""
@@ -168,6 +166,17 @@ class Guest(web.RequestHandler):
         response = super().handle_error(request, status, exc, message)
         protect(request, response)
         return response
+
+    def _wait_for_reader(self, line: asyncio.Transport) -> None:
+        left = line.get_write_buffer_size()
+
+        def look() -> None:
+            if left - line.get_write_buffer_size() < _LEAST_IN_THAT_TIME:
+                line.abort()
+            else:
+                self._wait_for_reader(line)
+
+        self._patience = asyncio.get_running_loop().call_later(_SECONDS_FOR_A_READER, look)
 
     def _forget_patience(self) -> None:
         if self._patience is not None:

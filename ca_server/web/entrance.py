@@ -68,23 +68,22 @@ class Entrance:
         await asyncio.sleep(_LAST_ORDERS)
         for doorman in list(house.waiting):
             doorman.turn_away()
-        while True:
-            served = {guest for guest in house.guests if guest.is_served}
-            for idle in house.guests - served:
-                idle.force_close()
-            if not served or loop.time() >= deadline:
-                return
+        while house.guests and loop.time() < deadline:
+            for guest in list(house.guests):
+                if not guest.is_served:
+                    guest.force_close()
             await asyncio.sleep(_GLANCE)
 
     @web.middleware
     async def _attend(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Know who is being served; while closing, say in the answer that it was the last."""
+        assert self._house is not None  # noqa: S101 - it is open
         guest = request.protocol
-        guest.is_asking = True
+        self._house.served.add(guest)
         try:
             response = await handler(request)
         finally:
-            guest.is_asking = False
+            self._house.served.discard(guest)
         if self._is_closing:
             response.force_close()
         return response

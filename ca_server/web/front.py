@@ -27,14 +27,8 @@ from protocol.vocabulary import REPLAY_NONCE, RETRY_AFTER, MediaType
 log = logging.getLogger("warifu.access")
 trouble = logging.getLogger("warifu.trouble")
 
-MOST_OCTETS = 64 * 1024
-_SECONDS_FOR_A_BODY = 20
+_SECONDS_FOR_A_BODY = 10
 _LONGEST_AGENT = 200
-_SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Strict-Transport-Security": "max-age=31536000",
-}
 _ROUTE: web.RequestKey[str] = web.RequestKey("route", str)
 _ACCOUNT: web.RequestKey[str] = web.RequestKey("account", str)
 
@@ -53,6 +47,8 @@ class Front:
     authenticator: Authenticator
     failures: Window
     trusted_proxies: frozenset[str]
+    missing: Callable[[web.Request], web.Response]
+    """Answers a person, where a program gets the problem document."""
 
     def signed(self, signer: Signer, handler: Callable[[Signed], Awaitable[Answer]]) -> Handler:
         """Return the handler of a POST that is a JWS (RFC 8555 §6.2)."""
@@ -128,8 +124,8 @@ class Front:
                     trouble.error("request %s on %s met %r", request_id, _name(request), type(error), exc_info=error)
                 if problem.type is not ProblemType.BAD_NONCE and problem.status < 500:
                     self.failures.count(network)
-                response = self._refusal(problem, error, request_id)
-            response.headers.update(_SECURITY_HEADERS)
+                is_read = problem.status == 404 and "text/html" in request.headers.get("Accept", "")
+                response = self.missing(request) if is_read else self._refusal(problem, error, request_id)
             response.headers["Request-Id"] = request_id
             log.info(
                 "%s %s %s %d %s %.1f ms %s account=%s",

@@ -10,13 +10,14 @@ from ca_server.web.authenticate import Signed, Signer
 from ca_server.web.blank_forms import BlankForms
 from ca_server.web.documents import DocumentPages
 from ca_server.web.enrolment_page import EnrolmentPage
-from ca_server.web.front import MOST_OCTETS, Front, tells_no_request_line
+from ca_server.web.front import Front, tells_no_request_line
 from ca_server.web.handlers.accounts import AccountHandlers
 from ca_server.web.handlers.certificates import CertificateHandlers
 from ca_server.web.handlers.orders import OrderHandlers
 from ca_server.web.look import Files, Look
 from ca_server.web.render import Answer
 from ca_server.web.repository import Repository
+from protocol.jws import MAX_BODY
 
 Handler = Callable[[Signed], Awaitable[Answer]]
 _NAME = "{name:[A-Za-z0-9-]+}"
@@ -79,7 +80,7 @@ def table(handlers: Handlers) -> list[tuple[str, Signer, Handler]]:
 def application(front: Front, handlers: Handlers) -> web.Application:
     """Return the application of the public address."""
     logging.getLogger("aiohttp.server").addFilter(tells_no_request_line)
-    app = web.Application(client_max_size=MOST_OCTETS, middlewares=[front.middleware()])
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[front.middleware()])
     for path, signer, handler in table(handlers):
         app.router.add_post(path, front.signed(signer, handler))
     _add_read(app, front, "/directory", lambda _: _directory(front, handlers.terms))

@@ -1,11 +1,14 @@
 """Starts `warifu-ca` with a witness beside the CA key and, on demand, with a defect planted: a drill that has never
 failed proves nothing.
 
-    python planted.py [--witness FILE] [--defect NAME] [--hurry] PROGRAM ARGUMENTS…     (PROGRAM is not looked at)
+    python planted.py [--witness FILE] [--defect NAME] [--hurry] [--impatient] PROGRAM ARGUMENTS…
+
+(PROGRAM is not looked at.)
 
 The witness writes down every serial that the key signs at the moment it signs, as a signing device's own log does: what
 was signed and never recorded is seen nowhere else. `--hurry` has mails wait a second where they wait longer: after a
-try that was cut off or put off, and while the mail server is away. Nothing of this is in the product.
+try that was cut off or put off, and while the mail server is away. `--impatient` gives slow connections two seconds
+where they have ten. Nothing of this is in the product.
 """
 
 import argparse
@@ -27,7 +30,9 @@ from ca_server.notices import mailer
 from ca_server.notices.mailer import Accepted, Outage, SmtpMailer
 from ca_server.operations import accounts as operations
 from ca_server.operations import delivery, enrolment, issuance
+from ca_server.responder import routes as responder
 from ca_server.store import accounts, audit, certificates, orders
+from ca_server.web import doorman, entrance, front
 from ca_server.web.handlers import orders as orders_web
 from keys.csr import parse_signing_request
 from keys.errors import KeysError
@@ -118,6 +123,11 @@ def take_for_granted() -> None:
     _replace(SmtpMailer, "deliver", trusting)
 
 
+def wait_for_ever() -> None:
+    """Nobody is cut off who is slow."""
+    _wait_for_the_slow(3600)
+
+
 _KIDS: dict[str, str] = {}
 DEFECTS: dict[str, Callable[[], None]] = {
     plant.__name__.replace("_", "-"): plant
@@ -127,6 +137,7 @@ DEFECTS: dict[str, Callable[[], None]] = {
         stumble,
         tell_the_key,
         take_for_granted,
+        wait_for_ever,
     )
 }
 
@@ -150,6 +161,15 @@ def _witness(path: str) -> None:
     _replace(Signer, "sign", witnessed)
 
 
+def _wait_for_the_slow(seconds: int) -> None:
+    for name in ("A_HEADER", "A_BODY_UNREAD", "A_READER"):
+        _replace(doorman, f"_SECONDS_FOR_{name}", seconds)
+    _replace(doorman, "_SECONDS_BETWEEN_REQUESTS", seconds)
+    for reading in (front, responder):
+        _replace(reading, "_SECONDS_FOR_A_BODY", seconds)
+    _replace(entrance, "_SECONDS_FOR_A_FAREWELL", seconds)
+
+
 def _hurry() -> None:
     _replace(delivery, "next_try", lambda attempts, now: now + 1)
     for name in ("_LEASE_SECONDS", "_FIRST_PAUSE", "_LONGEST_PAUSE"):
@@ -163,12 +183,15 @@ def main() -> None:
     parser.add_argument("--witness")
     parser.add_argument("--defect", choices=DEFECTS)
     parser.add_argument("--hurry", action="store_true")
+    parser.add_argument("--impatient", action="store_true")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     asked = parser.parse_args()
     if asked.witness:
         _witness(asked.witness)
     if asked.hurry:
         _hurry()
+    if asked.impatient:
+        _wait_for_the_slow(2)
     if asked.defect:
         DEFECTS[asked.defect]()
     sys.argv = asked.command

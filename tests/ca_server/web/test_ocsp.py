@@ -330,7 +330,17 @@ async def test_the_crl_is_served_at_the_address_that_certificates_name(office: O
     crl = x509.load_der_x509_crl(told.body)
     assert crl.is_signature_valid(office.folder.issuing.public_key)
     assert crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == number
-    assert told.headers["ETag"] == f'"{hashlib.sha256(told.body).hexdigest()}"'
+
+
+async def test_a_crl_is_sent_again_only_when_there_is_a_newer_one(office: Office) -> None:
+    await office.publish()
+    path = f"/crl/{office.config.authority.issuer}.crl"
+    had = {"If-None-Match": (await get(office, path)).headers["ETag"]}
+    async with office.plain.get(path, headers=had) as answer:
+        assert answer.status == 304
+    await office.publish()
+    async with office.plain.get(path, headers=had) as answer:
+        assert answer.status == 200
 
 
 async def test_the_issuers_certificate_is_served_at_the_address_that_certificates_name(
