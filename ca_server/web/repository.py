@@ -27,6 +27,7 @@ from protocol.vocabulary import MediaType
 
 _GROUP: Final = 8  # octets of a fingerprint that the eye takes in at a time
 _CACHE: Final = "public, max-age=300"
+_PIECE: Final = 64 * 1024  # what asyncio buffers; more would hide a reader that takes nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +174,7 @@ class Repository:
             "Cache-Control": _CACHE,
             "Content-Disposition": f'attachment; filename="{name}"',
         }
-        return web.FileResponse(path, headers=headers)
+        return web.FileResponse(path, chunk_size=_PIECE, headers=headers)
 
     async def _crl(self, authority: Authority) -> Crl | None:
         """Return what is published now, or None before the first CRL and when the root's cannot be read."""

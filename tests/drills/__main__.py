@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.drills import canaries, crash, disk, fuzz, mail, race, slow, walks
+from tests.drills import canaries, crash, disk, fuzz, mail, race, slow, tls, walks
 from tests.drills.figures import Figure, missed, table
 
 DRILLS: dict[str, Callable[[Path], list[Figure]]] = {
@@ -17,6 +17,7 @@ DRILLS: dict[str, Callable[[Path], list[Figure]]] = {
     "disk": disk.drill,
     "mail": mail.drill,
     "slow": slow.drill,
+    "tls": tls.drill,
     "walks": walks.drill,
     "canaries": canaries.drill,
 }

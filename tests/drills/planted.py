@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ca_server import cli
+from ca_server import cli, keyring
 from ca_server.authority import der
 from ca_server.authority.signer import Signer
 from ca_server.domain.orders import OrderFacts
@@ -128,6 +128,18 @@ def wait_for_ever() -> None:
     _wait_for_the_slow(3600)
 
 
+def old_ciphers() -> None:
+    """The TLS address takes whatever OpenSSL takes."""
+    load = keyring.load_tls
+
+    def loading(config: Any) -> Any:
+        context = load(config)
+        context.set_ciphers("DEFAULT")
+        return context
+
+    _replace(keyring, "load_tls", loading)
+
+
 _KIDS: dict[str, str] = {}
 DEFECTS: dict[str, Callable[[], None]] = {
     plant.__name__.replace("_", "-"): plant
@@ -138,6 +150,7 @@ DEFECTS: dict[str, Callable[[], None]] = {
         tell_the_key,
         take_for_granted,
         wait_for_ever,
+        old_ciphers,
     )
 }
 
