@@ -35,7 +35,7 @@ SERVERS: Final = (*WEB_SERVERS, "python")
 VERDICTS: Final = (
     "valid", "none", "revoked", "expired", "not-yet-valid", "other-institution", "untrusted", "unknown",
 )  # fmt: skip
-"""What a server can think of a certificate; each is a page, a document and a branch of each configuration."""
+"""What a server can think of a certificate; each is a page for people and a document for programs."""
 
 # How each server is told to put a value into a page, and into a document for programs.
 _ECHO: Final = {
@@ -206,7 +206,7 @@ def rfc2253(text: str, *, in_ascii: bool) -> str:
     nginx and HAProxy write bytes beyond ASCII as hexadecimal pairs, Apache leaves them as they are.
     """
     escaped = "".join(f"\\{character}" if character in _SPECIAL else character for character in text)
-    if escaped.startswith((" ", "#")):
+    if text.startswith(" ") or (text.startswith("#") and len(text) > 1):  # of a lone character it looks at the end
         escaped = f"\\{escaped}"
     if text.endswith(" ") and len(text) > 1:
         escaped = f"{escaped[:-1]}\\ "

@@ -19,7 +19,7 @@ from tests.end_to_end.agency import Agency, Invitation
 from tests.end_to_end.browser import Browsers, Home
 from tests.end_to_end.person import PASSPHRASE, Person
 from tests.end_to_end.seat_records import offer_renewal
-from tests.end_to_end.web_servers import nginx, upstream, write_kit
+from tests.end_to_end.web_servers import nginx, open_folder, upstream, write_kit
 
 POLICIES = Path("/etc/chromium/policies/managed")
 SELF_TEST = "/warifu-self-test"
@@ -29,25 +29,25 @@ SELF_TEST = "/warifu-self-test"
 def test_a_person_gets_in_renews_and_is_out_after_a_revocation(
     agency: Agency, browsers: Browsers, invitation: Invitation, tmp_path: Path, locale: str, kind: str
 ) -> None:
-    with upstream() as behind, certificates_chosen_by_policy():
-        kit = write_kit(agency, "nginx", tmp_path / "kit", upstream=behind.url)
+    with upstream() as behind, open_folder() as folder, certificates_chosen_by_policy():
+        kit = write_kit(agency, "nginx", folder / "kit", upstream=behind.url)
         home = Home(tmp_path / "home", agency.root)
         home.trust(kit / "tls" / "server.pem")
 
-        with nginx(tmp_path / "before", kit) as system, opened(browsers, home, locale) as page:
+        with nginx(folder / "before", kit) as system, opened(browsers, home, locale) as page:
             assert_refused(page, system.url)
 
         enrol(browsers, home, invitation, locale, kind, tmp_path / "first.p12")
-        with nginx(tmp_path / "enrolled", kit) as system, opened(browsers, home, locale) as page:
+        with nginx(folder / "enrolled", kit) as system, opened(browsers, home, locale) as page:
             first = assert_let_in(page, system.url, invitation.cn)
 
         renewal = offer_renewal(agency, invitation.cn)
         enrol(browsers, home, renewal, locale, kind, tmp_path / "second.p12")
-        with nginx(tmp_path / "renewed", kit) as system, opened(browsers, home, locale) as page:
+        with nginx(folder / "renewed", kit) as system, opened(browsers, home, locale) as page:
             assert assert_let_in(page, system.url, invitation.cn) != first, "the browser chose the newer of the two"
 
         agency.revoke(invitation.cn)
-        with nginx(tmp_path / "revoked", kit) as system, opened(browsers, home, locale) as page:
+        with nginx(folder / "revoked", kit) as system, opened(browsers, home, locale) as page:
             page.goto(system.url + SELF_TEST)
             expect(page.locator("body")).to_contain_text("revoked")
             assert_refused(page, system.url)

@@ -219,7 +219,7 @@ def nginx(folder: Path, kit: Path) -> Iterator[WebServer]:
     """Run nginx with a kit's configuration."""
     folder.mkdir(exist_ok=True)
     (port,) = free_ports(1)
-    configuration = _with_ports(kit / "nginx.conf", folder, {"listen 443 ": f"listen 127.0.0.1:{port} "})
+    configuration = _with_ports(kit / "nginx.conf", folder, {"    listen 443 ssl": f"    listen 127.0.0.1:{port} ssl"})
     main = folder / "main.conf"
     buffers = "".join(
         f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")

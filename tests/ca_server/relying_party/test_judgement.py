@@ -114,6 +114,8 @@ FORGERIES: dict[str, tuple[Callable[[], x509.Certificate], str]] = {
         lambda: OURS.forged(name=[*OURS.name()[:2], [*OURS.name()[2], *OURS.name()[3]]]), "other-institution"),
     "with something before the country": (
         lambda: OURS.forged(name=[[(NameOID.ORGANIZATION_NAME, "x")], *OURS.name()]), "other-institution"),
+    "with something after the common name": (
+        lambda: OURS.forged(name=[*OURS.name(), [(NameOID.SERIAL_NUMBER, "x")]]), "other-institution"),
     "of another organisation": (
         lambda: OURS.forged(name=[OURS.name()[0], [(NameOID.ORGANIZATION_NAME, "x")], *OURS.name()[2:]]),
         "other-institution"),

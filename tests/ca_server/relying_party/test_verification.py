@@ -194,18 +194,19 @@ def test_a_verifier_that_could_not_learn_of_revocations_is_not_made() -> None:
             Verifier(pem(OURS.root.certificate), crls=crls)
 
 
-@pytest.mark.parametrize(
-    "chain",
-    [
-        b"", [], [b""], b"\x30\x82", pem(LEAF) * 5, [LEAF.public_bytes(Encoding.DER)] * 5, b"\x30" * 1_000_000,
-        b"-----BEGIN CERTIFICATE-----\n" + b"A" * 10_000_000, [b"\x30" * 70_000],
-        b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
-        pem(LEAF).replace(b"CERTIFICATE", b"PRIVATE KEY"), "文字".encode(),
-    ],
-    ids=lambda chain: f"{type(chain).__name__}-{len(chain)}",
-)  # fmt: skip
-def test_what_is_no_chain_is_malformed(chain: bytes | list[bytes]) -> None:
-    assert reason(verifier(), chain) == "malformed"
+NO_CHAINS: dict[str, bytes | list[bytes]] = {
+    "nothing": b"", "no certificate": [], "an empty one": [b""], "half a head": b"\x30\x82",
+    "five in PEM": pem(LEAF) * 5, "five in DER": [LEAF.public_bytes(Encoding.DER)] * 5,
+    "a megabyte": b"\x30" * 1_000_000, "ten megabytes of PEM": b"-----BEGIN CERTIFICATE-----\n" + b"A" * 10_000_000,
+    "one that is too large": [b"\x30" * 70_000],
+    "a short one in PEM": b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+    "PEM of another kind": pem(LEAF).replace(b"CERTIFICATE", b"PRIVATE KEY"), "a text": "文字".encode(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NO_CHAINS)
+def test_what_is_no_chain_is_malformed(what: str) -> None:
+    assert reason(verifier(), NO_CHAINS[what]) == "malformed"
 
 
 @settings(deadline=None)
