@@ -3,6 +3,7 @@
 Nothing is asked of the page but what a person sees: which step is shown, and what it says.
 """
 
+import re
 from pathlib import Path
 
 from cryptography import x509
@@ -44,7 +45,7 @@ class Person:
 
     def agrees(self) -> "Person":
         """Say yes to CN and institution."""
-        assert self.sees("confirm").locator("[data-show=cn]").text_content() == self.invitation.cn
+        assert self.sees("confirm").locator("dl [data-show=cn]").text_content() == self.invitation.cn
         self.page.locator("#agree").click()
         return self
 
@@ -55,7 +56,7 @@ class Person:
         self.page.locator("#passphrase-again").fill(passphrase)
         with self.page.expect_download() as download:
             self.page.locator("#passphrase-form button").click()
-        assert download.value.suggested_filename == f"{self.invitation.cn}.p12"
+        assert re.fullmatch(rf"{self.invitation.cn}_\d{{8}}-\d{{4}}\.p12", download.value.suggested_filename)
         download.value.save_as(file)
         self.sees("import")
         return file

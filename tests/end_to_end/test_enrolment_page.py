@@ -1,5 +1,6 @@
 """The enrolment page in a real Chromium: from the mail to the file, whatever a person or a network does in between."""
 
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tests.end_to_end.agency import Agency, Invitation
 from tests.end_to_end.browser import Browsers, Home
 from tests.end_to_end.judges import GOOD, judge
 from tests.end_to_end.person import PASSPHRASE, Person, assert_is_the_file_of
-from tests.end_to_end.seat_records import certificates, failures
+from tests.end_to_end.seat_records import failures
 
 
 def test_a_person_gets_a_file_whose_certificate_relying_systems_believe(
@@ -60,7 +61,7 @@ def test_a_typing_error_is_told_while_typing_and_costs_no_attempt(agency: Agency
     field.press_sequentially(right[:7])
     expect(hint).to_have_text("あと 19 文字です（6／25）。")
     field.fill(right[:-1] + ("0" if right[-1] != "0" else "1"))
-    expect(hint).to_contain_text("入力に誤りがあります")
+    expect(hint).to_contain_text("文字の誤りがあります")
     person.page.locator("#password-form button").click()
     expect(field).to_be_focused()
     field.fill(right.replace(right[0], "U", 1))
@@ -110,6 +111,20 @@ def test_a_url_carried_through_a_word_processor_is_found_in_the_field(
     person.sees("confirm")
 
 
+def test_a_url_behind_the_address_of_a_mail_filter_is_found(agency: Agency, person: Person) -> None:
+    wrapped = f"https://filter.example/?url={urllib.parse.quote(person.invitation.url, safe='')}&data=1"
+    person.page.goto(f"{agency.public_url}/e/")
+    person.page.locator("#url-field").fill(wrapped)
+    person.page.locator("#url-form button").click()
+    person.types_password().sees("confirm")
+
+
+@pytest.mark.parametrize("tail", ["%", "%zz", "x"])
+def test_a_broken_address_asks_for_the_url(agency: Agency, person: Person, tail: str) -> None:
+    person.page.goto(f"{agency.public_url}/e/{tail}")
+    person.sees("url")
+
+
 def test_a_url_cut_off_in_the_mail_asks_for_the_whole(agency: Agency, person: Person) -> None:
     person.page.goto(person.invitation.url[:-3])
     expect(person.sees("url")).to_contain_text("途中で切れているか")
@@ -148,17 +163,6 @@ def test_the_keyboard_alone_is_enough(person: Person, tmp_path: Path) -> None:
     person.sees("done")
 
 
-def test_two_tabs_of_one_browser_get_one_certificate(agency: Agency, person: Person, tmp_path: Path) -> None:
-    other = Person(person.page.context.new_page(), person.invitation)
-    for act in (Person.opens, Person.types_password, Person.agrees):
-        for each in (person, other):
-            act(each)
-    files = [each.saves(tmp_path / f"{number}.p12") for number, each in enumerate((person, other))]
-    leaves = [assert_is_the_file_of(file, person.invitation, ec.EllipticCurvePrivateKey) for file in files]
-    assert leaves[0] == leaves[1]
-    assert certificates(agency, person.invitation) == 1
-
-
 def test_another_browser_takes_over_and_the_first_is_told(
     agency: Agency, browsers: Browsers, person: Person, tmp_path: Path
 ) -> None:
@@ -168,7 +172,7 @@ def test_another_browser_takes_over_and_the_first_is_told(
     taker = Person(other.pages[0], person.invitation).opens().types_password()
     taker.sees("confirm")
     person.page.locator("#agree").click()
-    expect(person.sees("password")).to_contain_text("別のパソコンまたは別のブラウザー")
+    expect(person.sees("password")).to_contain_text("いったん無効になりました")
     assert_is_the_file_of(taker.agrees().saves(tmp_path / "x.p12"), person.invitation, ec.EllipticCurvePrivateKey)
     person.types_password()
     expect(person.sees("refused")).to_contain_text("この URL の証明書は、すでに取得されています")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.end_to_end.agency import Agency, Invitation
 from tests.end_to_end.browser import Browsers, Home
@@ -32,9 +32,9 @@ def _issued(person: Person) -> None:
 
 
 CLOSED: dict[str, tuple[Step, Step]] = {
-    "as it opened": (lambda person: person.sees("password"), lambda person: person.types_password().agrees()),
-    "with the password typed": (_typed, lambda person: person.types_password().agrees()),
-    "with the seat shown": (_bound, lambda person: person.agrees()),
+    "as it opened": (lambda person: person.sees("password"), Person.agrees),
+    "with the password typed": (_typed, Person.agrees),
+    "with the seat shown": (_bound, Person.agrees),
     "with the certificate issued": (_issued, lambda person: person.sees("save")),
 }
 
@@ -43,7 +43,7 @@ CLOSED: dict[str, tuple[Step, Step]] = {
 def test_a_tab_closed_goes_on_where_it_was(agency: Agency, person: Person, moment: str, tmp_path: Path) -> None:
     before, after = CLOSED[moment]
     before(person.opens())
-    again = reopened(person)
+    again = reopened(person).types_password()
     after(again)
     assert_is_the_file_of(again.saves(tmp_path / "saved.p12"), person.invitation, ec.EllipticCurvePrivateKey)
     assert certificates(agency, person.invitation) == 1
@@ -56,7 +56,8 @@ def test_a_browser_ended_after_the_file_was_saved_shows_the_import_and_saves_it_
     first = Person(context.pages[0], invitation).enrols(tmp_path / "first.p12")
     context.close()
     person = Person(browsers.open(home).pages[0], invitation).opens()
-    person.sees("import")
+    expect(person.sees("password")).to_contain_text("途中までの手続きが残っています")
+    person.types_password().sees("import")
     person.page.locator("#save-again").click()
     second = person.saves(tmp_path / "second.p12")
     leaves = [assert_is_the_file_of(file, invitation, ec.EllipticCurvePrivateKey) for file in (first, second)]
@@ -75,10 +76,8 @@ def test_a_tab_closed_with_a_request_or_its_answer_lost_goes_on_where_it_was(
     if request_of != "new-account":
         person.agrees()
     expect(person.sees("refused")).to_contain_text("サーバーに接続できません")
-    again = reopened(person)
-    if request_of == "new-account":
-        if lost == "the request":
-            again.types_password()
+    again = reopened(person).types_password()
+    if request_of in ("new-account", "new-order"):
         again.agrees()
     assert_is_the_file_of(again.saves(tmp_path / "saved.p12"), person.invitation, ec.EllipticCurvePrivateKey)
     assert certificates(agency, person.invitation) == 1
@@ -94,19 +93,10 @@ def test_trying_again_in_the_same_tab_goes_on_as_well(agency: Agency, person: Pe
     assert certificates(agency, person.invitation) == 1
 
 
-def test_after_the_import_is_confirmed_the_browser_keeps_nothing(person: Person, tmp_path: Path) -> None:
-    person.enrols(tmp_path / "saved.p12")
-    assert kept(person.page.context) == 1
-    person.confirms()
-    assert kept(person.page.context) == 0
-    person.opens().types_password()
-    expect(person.sees("refused")).to_contain_text("使用済み")
-
-
 def test_a_browser_that_keeps_nothing_warns_before_the_tab_is_closed(person: Person, tmp_path: Path) -> None:
     person.page.add_init_script("Object.defineProperty(globalThis, 'indexedDB', { value: undefined })")
     person.opens().types_password().agrees()
-    expect(person.sees("save")).to_contain_text("このタブを閉じないでください")
+    expect(person.sees("save")).to_contain_text("このページを閉じないでください")
     assert_is_the_file_of(person.saves(tmp_path / "saved.p12"), person.invitation, ec.EllipticCurvePrivateKey)
 
 
@@ -137,19 +127,3 @@ def carried(agency: Agency) -> Callable[[Route], None]:
             assert answer.status in (200, 201)
 
     return carry
-
-
-def kept(context: BrowserContext) -> int:
-    """Return how many enrolments the browser keeps."""
-    count = context.pages[0].evaluate(
-        """() => new Promise((resolve, reject) => {
-          const opening = indexedDB.open("warifu");
-          opening.onerror = () => reject(opening.error);
-          opening.onsuccess = () => {
-            const counting = opening.result.transaction("enrolments").objectStore("enrolments").count();
-            counting.onsuccess = () => { opening.result.close(); resolve(counting.result); };
-          };
-        })"""
-    )
-    assert isinstance(count, int)
-    return count

@@ -1,4 +1,4 @@
-// Makes an account key as the page does, signs requests and a binding with it, and tries to take its private half out.
+// Makes an account key as the page does, and signs requests and a binding with it.
 
 import { generateAccountKey } from "../../ca_server/web/static/keys.js";
 import { bind, jwk, sign, thumbprint } from "../../ca_server/web/static/jws.js";
@@ -7,13 +7,11 @@ import { converse } from "./conversation.mjs";
 await converse(async ({ url, payloads, kid, macKey }) => {
   const { privateKey, publicKey } = await generateAccountKey();
   const members = await jwk(publicKey);
-  const attempts = await Promise.allSettled(["pkcs8", "jwk"].map((form) => crypto.subtle.exportKey(form, privateKey)));
   return {
     jwk: members,
     thumbprint: await thumbprint(members),
     requests: await Promise.all(payloads.map((payload) => sign(privateKey, { nonce: "AAAA", url, kid }, payload))),
     first: await sign(privateKey, { nonce: "AAAA", url, jwk: members }, {}),
     binding: await bind(kid, macKey, url, members),
-    taken: attempts.map(({ status }) => status),
   };
 });

@@ -68,9 +68,5 @@ def test_the_binding_is_the_one_that_the_server_would_make(account: dict[str, An
     assert account["binding"] == jws.bind(KID, MAC_KEY, URL, jws.public_key(account["jwk"]))
 
 
-def test_the_private_half_of_the_account_cannot_be_taken_out(account: dict[str, Any]) -> None:
-    assert account["taken"] == ["rejected", "rejected"]
-
-
 def test_the_thumbprint_leaves_all_but_the_required_members_out(account: dict[str, Any]) -> None:
     assert call("jws", "thumbprint", [{"kid": "x", "alg": "ES256", **account["jwk"]}]) == [account["thumbprint"]]

@@ -1,12 +1,13 @@
 /**
  * Keeps an enrolment in this browser (IndexedDB) until the person confirms the import, so that a tab closed half way
- * loses nothing. Records go by the SHA-256 of their kid, for a kid is a secret; a password is never kept.
+ * loses nothing. Records go by the SHA-256 of their kid, for a kid is a secret; keys in them are sealed.
  *
- * Where the browser keeps nothing (some private windows), a record lives as long as its tab; `isLasting` tells.
+ * Where the browser keeps nothing, a record lives as long as its tab; `isLasting` tells.
  */
 
 const DATABASE = "warifu";
 const STORE = "enrolments";
+const MOST_AGE = 30 * 24 * 3600 * 1000; // milliseconds: as long as a URL lives
 
 const passing = new Map();
 let opening = null;
@@ -25,18 +26,35 @@ export async function nameOf(kid) {
 
 /** Return what is kept under a name, or null. */
 export async function kept(name) {
-  return passing.get(name) ?? (await within("readonly", (store) => store.get(name))) ?? null;
+  return (await within("readonly", (store) => store.get(name))) ?? passing.get(name) ?? null;
 }
 
 /** Keep a record under a name, in place of what was there. */
 export async function keep(name, record) {
-  if ((await within("readwrite", (store) => store.put(record, name))) === undefined) passing.set(name, record);
+  const dated = { ...record, at: Date.now() };
+  const isKept = (await within("readwrite", (store) => store.put(dated, name))) !== undefined;
+  if (isKept) passing.delete(name);
+  else passing.set(name, dated);
 }
 
 /** Forget what is kept under a name, keys and all. */
 export async function forget(name) {
   passing.delete(name);
   await within("readwrite", (store) => store.delete(name));
+}
+
+/** Forget what nobody has gone on with for as long as a URL lives. */
+export async function forgetOld() {
+  await within("readwrite", (store) => {
+    const walk = store.openCursor();
+    walk.onsuccess = () => {
+      const cursor = walk.result;
+      if (cursor === null) return;
+      if (cursor.value.at < Date.now() - MOST_AGE) cursor.delete();
+      cursor.continue();
+    };
+    return walk;
+  });
 }
 
 /** Run an act that no other tab of this browser does for the same enrolment at the same time. */

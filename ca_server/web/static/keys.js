@@ -46,11 +46,12 @@ export async function generateCertificateKey(kind) {
 }
 
 /**
- * Makes the key of the account, P-256 for ES256; its private half never leaves the browser, not even to our own code.
+ * Makes the key of the account, P-256 for ES256; it is exported once, into its seal (sealing.js), and comes out of that
+ * as a key that cannot be.
  * @returns {Promise<CryptoKeyPair>}
  */
 export async function generateAccountKey() {
-  return crypto.subtle.generateKey(KINDS["P-256"].generation, false, ["sign", "verify"]);
+  return crypto.subtle.generateKey(KINDS["P-256"].generation, true, ["sign", "verify"]);
 }
 
 /**

@@ -5,17 +5,18 @@
  * this browser has begun with the same URL before.
  */
 
-import { ForeignCertificate, Enrolment, isTakenOver } from "./enrolment.js";
-import { Refused, Unreachable } from "./acme.js";
+import { Refused } from "./acme.js";
 import * as base64url from "./base64url.js";
 import { judge, kidOfUrl, macKey, normaliseKid, normalisePassword } from "./credential.js";
+import { Enrolment, Over, isEnded } from "./enrolment.js";
 import { isLasting } from "./keeping.js";
-import { copied, machine, moment, report } from "./report.js";
+import { Elsewhere, refuse } from "./refusal.js";
+import { copied, machine } from "./report.js";
+import { WrongPassword } from "./sealing.js";
 import { element, hint, show, tell, tellKind } from "./steps.js";
 
 const LEAST_PASSPHRASE = 8;
 const TYPED_EVERYWHERE = /^[\x20-\x7e]*$/; // dialogs for passwords turn Japanese input off, and Java reads no other
-const WORTH_TRYING_AGAIN = ["rateLimited", "serverInternal", "unreachable", "unknown"];
 const SECONDS_OF_A_DOWNLOAD = 60;
 
 const language = document.documentElement.lang;
@@ -24,9 +25,6 @@ const directory = document.querySelector("meta[name=directory]").content;
 const locale = language === "ja" ? "ja-JP" : "en-GB";
 const days = new Intl.DateTimeFormat(locale, { dateStyle: "long", timeZone: "Asia/Tokyo" });
 const isoDays = new Intl.DateTimeFormat("sv-SE", { timeZone: "Asia/Tokyo" });
-
-/** The page was opened under another address than the mail names, from where the server may not be asked (CSP). */
-class Elsewhere extends Error {}
 
 let enrolment = null;
 let again = null;
@@ -38,7 +36,7 @@ async function start() {
   if (!isSecureContext || !globalThis.crypto?.subtle) return show("insecure");
   const kid = kidInAddress();
   if (kid === null) return show("url", true);
-  if (new URL(directory).origin !== location.origin) return refuse("resume", new Elsewhere());
+  if (new URL(directory).origin !== location.origin) return refuse(words, new Elsewhere(), "resume");
   enrolment = new Enrolment(directory, kid);
   element("warifu-command").textContent = `warifu enroll ${location.origin}/e/${kid}`;
   element("eab-directory").textContent = directory;
@@ -47,78 +45,91 @@ async function start() {
 
 /** Return the kid in the page's address, or null where there is none or a broken one. */
 function kidInAddress() {
-  const last = decodeURIComponent(location.pathname.split("/e/")[1] ?? "");
+  const [, last = ""] = location.pathname.split("/e/");
   if (last === "") return null;
   try {
-    return normaliseKid(last);
+    return normaliseKid(decodeURIComponent(last).replace(/\/$/, ""));
   } catch {
     element("url-broken").hidden = false;
     return null;
   }
 }
 
-/** Go on where an earlier tab was, or begin. */
+/** Show where an earlier tab was: what was begun wants the password again, for the keys are sealed by it. */
 async function resume() {
-  if (!(await enrolment.resume())) return show("password", true);
-  const { record } = enrolment;
-  tellSeat();
-  if (record.chain) return showCertificate();
-  return record.agreed ? obtain() : show("confirm");
+  await enrolment.look();
+  if (enrolment.record?.done) return showDone();
+  element("resumed").hidden = enrolment.record === null;
+  element("mobile").hidden = !/iPhone|iPad|Android/.test(navigator.userAgent);
+  return show("password", true);
 }
 
 async function bind() {
+  hint("password-hint", words.WAIT);
   const password = normalisePassword(element("password-field").value);
   const kind = document.querySelector("input[name=kind]:checked").value;
   const { browser, os } = await machine();
-  await enrolment.bind(password, kind, { hostName: "", os, store: "browser", agent: browser });
-  element("password-form").reset();
-  hint("password-hint", "");
-  tellSeat();
-  show("confirm");
+  await enrolment.open(password, kind, { hostName: "", os, store: "browser", agent: browser });
+  forgetWhatWasTyped();
+  return goOn();
+}
+
+/** Show the step that what is kept calls for. */
+function goOn() {
+  const { record } = enrolment;
+  if (record.done) return showDone();
+  const { seat } = record;
+  tell({ cn: seat.commonName, institution: seat.institutionName });
+  tellKind(seat.renewal);
+  if (record.chain) return showCertificate();
+  return record.order ? obtain() : show("confirm");
 }
 
 async function obtain() {
   show("working");
-  await enrolment.agree();
   await enrolment.obtain();
-  showCertificate();
+  return showCertificate();
 }
 
 async function decline() {
-  await enrolment.forget();
-  show("declined");
+  return (await enrolment.decline()) ? show("declined") : goOn();
 }
 
 async function save() {
+  hint("passphrase-hint", words.WAIT);
   const { commonName, notAfter } = enrolment.certificate();
-  const name = words.FRIENDLY_NAME(commonName, isoDays.format(notAfter));
-  const file = await enrolment.file(element("passphrase").value, name);
-  download(file, fileName());
-  await enrolment.saved();
-  element("passphrase-form").reset();
-  showPassphrases(false);
+  const passphrase = element("passphrase").value;
+  const file = await enrolment.file(passphrase, words.FRIENDLY_NAME(commonName, isoDays.format(notAfter)));
+  const name = fileName(commonName, notAfter);
+  download(file, name);
+  tell({ file: name });
+  forgetWhatWasTyped();
   show("import");
 }
 
 async function finish() {
-  await enrolment.forget();
-  show("done");
-}
-
-function tellSeat() {
-  const { seat } = enrolment.record;
-  tell({ cn: seat.commonName, institution: seat.institutionName });
-  tellKind(seat.renewal);
+  await enrolment.finish();
+  showDone();
 }
 
 function showCertificate() {
-  tell({ end: days.format(enrolment.certificate().notAfter), file: fileName() });
+  const { commonName, notAfter } = enrolment.certificate();
+  tell({ end: days.format(notAfter), file: `${commonName}_….p12` });
   element("passing").hidden = isLasting();
   show(enrolment.record.saved ? "import" : "save");
 }
 
-function fileName() {
-  return `${enrolment.certificate().commonName}.p12`;
+function showDone() {
+  const { commonName, notAfter, renewal } = enrolment.record.done;
+  tell({ cn: commonName, end: days.format(notAfter) });
+  tellKind(renewal);
+  show("done");
+}
+
+/** Return a name that tells the old file from the new one, and one saving from the next. */
+function fileName(commonName, notAfter) {
+  const now = new Date().toTimeString().slice(0, 5).replace(":", "");
+  return `${commonName}_${isoDays.format(notAfter).replaceAll("-", "")}-${now}.p12`;
 }
 
 function download(bytes, name) {
@@ -127,6 +138,15 @@ function download(bytes, name) {
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000 * SECONDS_OF_A_DOWNLOAD);
+}
+
+/** Empty the fields that hold a secret, and the values for other clients. */
+function forgetWhatWasTyped() {
+  for (const id of ["password-form", "passphrase-form"]) element(id).reset();
+  for (const id of ["password-hint", "passphrase-hint", "eab-hint"]) hint(id, "");
+  for (const id of ["eab-kid", "eab-key"]) element(id).textContent = "";
+  element("eab").hidden = true;
+  showPassphrases(false);
 }
 
 /** Do what a person asked for, once at a time, and say what came in between. */
@@ -143,42 +163,19 @@ async function attempt(step, act) {
 }
 
 async function answerTo(step, act, error) {
-  if (error instanceof Refused && error.reason === "wrongPassword") {
+  for (const id of ["password-hint", "passphrase-hint"]) hint(id, "");
+  const isWrong = error instanceof WrongPassword || (error instanceof Refused && error.reason === "wrongPassword");
+  if (isWrong) {
     hint("password-hint", words.WRONG_PASSWORD(error.triesLeft), "wrong");
     return element("password-field").focus();
   }
-  if (isTakenOver(error) && enrolment.record?.account) {
-    await enrolment.startOver();
-    element("taken-over").hidden = false;
+  if (error instanceof Over) return location.reload();
+  if (isEnded(error)) {
+    element("ended").hidden = false;
     return show("password");
   }
   again = step === "bind" ? () => show("password") : () => attempt(step, act);
-  return refuse(step, error);
-}
-
-async function refuse(step, error) {
-  const kind = kindOf(error);
-  const { title, what, remedy } = words.REFUSALS[kind];
-  element("refused-title").textContent = title;
-  element("refused-what").textContent = what;
-  element("refused-remedy").textContent = remedy;
-  element("again").hidden = !WORTH_TRYING_AGAIN.includes(kind);
-  element("copied").textContent = "";
-  const { browser, os } = await machine();
-  const answer = error instanceof Refused ? `${error.status} ${error.type} ${error.message}` : error.name;
-  const facts = { time: moment(new Date()), reason: title, answer, request: error.requestId, step: words.STEPS[step] };
-  element("report").textContent = report(words, { ...facts, cn: enrolment?.record?.seat?.commonName, browser, os });
-  show("refused");
-}
-
-/** Return by which word of the tables a person is told of an error. */
-function kindOf(error) {
-  if (error instanceof Unreachable) return "unreachable";
-  if (error instanceof ForeignCertificate) return "foreignCertificate";
-  if (error instanceof Elsewhere) return "elsewhere";
-  if (!(error instanceof Refused)) return "unknown";
-  if (error.status >= 500) return "serverInternal";
-  return [error.reason, error.type].find((word) => word in words.REFUSALS) ?? "unknown";
+  return refuse(words, error, step, enrolment.record?.seat);
 }
 
 function showPassphrases(visible) {
@@ -197,11 +194,17 @@ function judgePassword() {
 
 function askedForUrl() {
   try {
-    location.assign(`/e/${kidOfUrl(element("url-field").value)}?language=${language}`);
+    location.assign(`/e/${kidOfUrl(unwrapped(element("url-field").value))}?language=${language}`);
   } catch {
     hint("url-hint", words.URL_BROKEN, "wrong");
     element("url-field").focus();
   }
+}
+
+/** Return the URL in a link that a mail filter has put its own address before. */
+function unwrapped(text) {
+  const [, inner] = /[?&]url=(https%3a[^&\s]+)/i.exec(text) ?? [];
+  return inner === undefined ? text : decodeURIComponent(inner);
 }
 
 function askedToBind() {
@@ -214,7 +217,7 @@ function askedToBind() {
 function askedToSave() {
   const [first, second] = ["passphrase", "passphrase-again"].map((id) => element(id).value);
   if (!TYPED_EVERYWHERE.test(first)) hint("passphrase-hint", words.PASSPHRASE_LETTERS, "wrong");
-  else if (first.length < LEAST_PASSPHRASE) hint("passphrase-hint", words.PASSPHRASE_SHORT(LEAST_PASSPHRASE), "wrong");
+  else if (first.trim().length < LEAST_PASSPHRASE) hint("passphrase-hint", words.PASSPHRASE_SHORT(LEAST_PASSPHRASE), "wrong");
   else if (first !== second) hint("passphrase-hint", words.PASSPHRASES_DIFFER, "wrong");
   else return attempt("save", save);
   return element("passphrase").focus();
@@ -272,6 +275,7 @@ function wire() {
   }
   choosePlatform(likelyPlatform());
   addEventListener("beforeunload", (event) => {
-    if (!isLasting() && enrolment?.record?.chain) event.preventDefault();
+    const { chain, saved } = enrolment?.record ?? {};
+    if (chain && !(saved && isLasting())) event.preventDefault();
   });
 }

@@ -7,9 +7,15 @@ const LONGEST = 200;
 
 /** Return the browser and the system in words, as the browser tells them. */
 export async function machine() {
-  const agent = navigator.userAgentData;
-  const { userAgent } = navigator;
-  if (!agent?.getHighEntropyValues) return { browser: cut(userAgent), os: cut(systemIn(userAgent)) };
+  const { userAgent, userAgentData } = navigator;
+  try {
+    return await told(userAgentData);
+  } catch {
+    return { browser: cut(userAgent), os: cut(systemIn(userAgent)) };
+  }
+}
+
+async function told(agent) {
   const { platform, platformVersion, fullVersionList } = await agent.getHighEntropyValues([
     "platformVersion",
     "fullVersionList",
@@ -32,7 +38,8 @@ export function moment(date) {
   const minutes = -date.getTimezoneOffset();
   const local = new Date(date.getTime() + 60000 * minutes).toISOString().slice(0, 19);
   const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
-  return `${local}${minutes < 0 ? "-" : "+"}${String(hours).padStart(2, "0")}:${String(rest).padStart(2, "0")}`;
+  const distance = `${minutes < 0 ? "-" : "+"}${String(hours).padStart(2, "0")}:${String(rest).padStart(2, "0")}`;
+  return `${local.replace("T", " ")} (${distance})`;
 }
 
 /** Copy the text of an element; returns false where the browser does not let pages copy, and selects it instead. */

@@ -41,6 +41,7 @@ export function hint(id, text, state = "") {
   const place = element(id);
   place.textContent = text;
   place.className = state ? `hint ${state}` : "hint";
+  place.setAttribute("aria-live", state ? "polite" : "off"); // a count at every key would drown the reader
   for (const field of document.querySelectorAll(`[aria-describedby="${id}"]`)) {
     if (state === "wrong") field.setAttribute("aria-invalid", "true");
     else field.removeAttribute("aria-invalid");

@@ -12,7 +12,9 @@ export const PASSWORD = {
 };
 export const PASSWORD_NEEDED = "Type all 25 characters of the password.";
 export const WRONG_PASSWORD = (left) =>
-  `The password is wrong. Is it the one that came with this URL? ${left} more and the URL is locked.`;
+  "The password is wrong. Is it the one for the same CN as the URL?" +
+  (left === undefined ? "" : ` ${left} more and the URL is locked.`);
+export const WAIT = "Please wait…";
 export const URL_BROKEN = "This is not a one-time URL. Copy it from the mail once more, from “https://” to its end.";
 export const PASSPHRASE_SHORT = (least) => `Choose at least ${least} characters.`;
 export const PASSPHRASE_LETTERS = "Use letters, digits and signs of a Latin keyboard only.";
@@ -36,7 +38,9 @@ export const REFUSALS = {
   used: {
     title: "The URL has been used",
     what: "The certificate of this URL has been fetched already. One URL yields one certificate.",
-    remedy: `If that was none of you, somebody else may have it. ${CALL.replace("below", "below at once")}`,
+    remedy:
+      "If it is on this PC already, there is nothing to do. If it was fetched on another PC by mistake, the administrator " +
+      "files a DCM904. If it was none of you, somebody else may have it: call the help desk named below at once.",
   },
   replaced: {
     title: "The URL is no longer valid",
@@ -56,22 +60,32 @@ export const REFUSALS = {
   rateLimited: {
     title: "Please wait a moment",
     what: "There were many attempts in a short time, so that no more are taken for now.",
-    remedy: "Wait some minutes and press “Try again”.",
+    remedy: (minutes) => `Wait ${minutes} minute(s) and press “Try again”.`,
   },
   serverInternal: {
     title: "This is not possible just now",
-    what: "The server is busy or out of order for the moment. The URL has not been used up.",
+    what: "The server is busy or out of order for the moment.",
     remedy: `Wait a little and press “Try again”. If it goes on: ${CALL}`,
   },
   unreachable: {
     title: "The server cannot be reached",
-    what: "The connection broke. What you typed and the keys that were made are not lost.",
+    what: "The connection broke.",
     remedy: `Check the network and press “Try again”. If it goes on: ${CALL}`,
   },
   elsewhere: {
     title: "This is another address",
     what: "The page was opened under another address than that of the mail.",
     remedy: "Open the URL just as it stands in the mail.",
+  },
+  stillProcessing: {
+    title: "It takes its time",
+    what: "The certificate is still being issued.",
+    remedy: `In some minutes press “Try again”, or open the same URL again. If it goes on: ${CALL}`,
+  },
+  alreadyReplaced: {
+    title: "It has been renewed already",
+    what: "This certificate has been renewed, by itself or in another way.",
+    remedy: `If you cannot find the renewed certificate: ${CALL}`,
   },
   foreignCertificate: {
     title: "The certificate cannot be trusted",
@@ -92,6 +106,7 @@ export const REPORT = {
   request: "Request id",
   step: "Step",
   cn: "CN",
+  institution: "Institution",
   browser: "Browser",
   os: "OS",
   none: "(none)",

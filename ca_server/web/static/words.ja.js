@@ -7,12 +7,14 @@ export const PASSWORD = {
   incomplete: ({ count }) => `あと ${25 - count} 文字です（${count}／25）。`,
   badCharacter: ({ character }) => `「${character}」は、パスワードに使われない文字です。`,
   tooLong: () => "25 文字を超えています。パスワードだけを貼り付けてください。",
-  wrongCheck: () => "入力に誤りがあります。もう一度お確かめください（回数には数えられません）。",
+  wrongCheck: () => "文字の誤りがあります。メールと見比べてください（この誤りは、入力回数の制限に数えません）。",
   complete: () => "25 文字そろっています。",
 };
 export const PASSWORD_NEEDED = "25 文字のパスワードを、すべて入力してください。";
 export const WRONG_PASSWORD = (left) =>
-  `パスワードが違います。この URL と一緒に届いたパスワードか、お確かめください。あと ${left} 回間違えると、URL がロックされます。`;
+  "パスワードが違います。URL のメールと同じ CN のパスワードか、お確かめください。" +
+  (left === undefined ? "" : `あと ${left} 回間違えると、URL がロックされます。`);
+export const WAIT = "しばらくお待ちください…";
 export const URL_BROKEN = "証明書取得用 URL ではありません。「https://」から末尾まで、メールからコピーし直してください。";
 export const PASSPHRASE_SHORT = (least) => `${least} 文字以上で決めてください。`;
 export const PASSPHRASE_LETTERS = "半角の英数字と記号で決めてください（日本語入力をオフにします）。";
@@ -36,7 +38,10 @@ export const REFUSALS = {
   used: {
     title: "URL は使用済みです",
     what: "この URL の証明書は、すでに取得されています。1 つの URL で取得できる証明書は 1 枚です。",
-    remedy: `お心当たりがない場合は、第三者が取得したおそれがあります。すぐに、${CALL}`,
+    remedy:
+      "このパソコンに取り込み済みであれば、操作は不要です。誤って別のパソコンで取得した場合は、管理者が「証明書失効・" +
+      "新規発行申請書（DCM904）」を提出してください。お心当たりがない場合は、第三者が取得したおそれがあります。すぐに、" +
+      CALL,
   },
   replaced: {
     title: "この URL は無効になりました",
@@ -56,22 +61,32 @@ export const REFUSALS = {
   rateLimited: {
     title: "しばらくお待ちください",
     what: "短い時間に多くの操作があったため、受け付けを一時的に止めています。",
-    remedy: "数分待ってから、「もう一度試す」を押してください。",
+    remedy: (minutes) => `${minutes} 分ほど待ってから、「もう一度試す」を押してください。`,
   },
   serverInternal: {
     title: "ただいま処理できません",
-    what: "サーバーが混み合っているか、一時的に利用できません。URL は使用済みになっていません。",
+    what: "サーバーが混み合っているか、一時的に利用できません。",
     remedy: `少し待ってから、「もう一度試す」を押してください。続くときは、${CALL}`,
   },
   unreachable: {
     title: "サーバーに接続できません",
-    what: "通信が途切れました。入力した内容と作成した鍵は失われていません。",
+    what: "通信が途切れました。",
     remedy: `ネットワークの接続を確かめて、「もう一度試す」を押してください。続くときは、${CALL}`,
   },
   elsewhere: {
     title: "アドレスが違います",
     what: "このページは、メールの URL とは別のアドレスで開かれています。",
     remedy: "メールの URL を、そのまま開いてください。",
+  },
+  stillProcessing: {
+    title: "発行に時間がかかっています",
+    what: "証明書の発行が、まだ終わっていません。",
+    remedy: `数分後に、「もう一度試す」を押すか、同じ URL を開き直してください。続くときは、${CALL}`,
+  },
+  alreadyReplaced: {
+    title: "すでに更新されています",
+    what: "この証明書は、自動更新など別の操作で更新済みです。",
+    remedy: `更新された証明書が見当たらない場合は、${CALL}`,
   },
   foreignCertificate: {
     title: "証明書を確認できません",
@@ -92,6 +107,7 @@ export const REPORT = {
   request: "要求番号",
   step: "操作",
   cn: "CN",
+  institution: "金融機関名",
   browser: "ブラウザー",
   os: "OS",
   none: "（なし）",
