@@ -215,12 +215,17 @@ function askedToBind() {
 }
 
 function askedToSave() {
-  const [first, second] = ["passphrase", "passphrase-again"].map((id) => element(id).value);
-  if (!TYPED_EVERYWHERE.test(first)) hint("passphrase-hint", words.PASSPHRASE_LETTERS, "wrong");
-  else if (first.trim().length < LEAST_PASSPHRASE) hint("passphrase-hint", words.PASSPHRASE_SHORT(LEAST_PASSPHRASE), "wrong");
-  else if (first !== second) hint("passphrase-hint", words.PASSPHRASES_DIFFER, "wrong");
-  else return attempt("save", save);
+  const fault = faultOf(...["passphrase", "passphrase-again"].map((id) => element(id).value));
+  if (fault === null) return attempt("save", save);
+  hint("passphrase-hint", fault, "wrong");
   return element("passphrase").focus();
+}
+
+/** Return what is wrong with an import password typed twice, or null. */
+function faultOf(first, second) {
+  if (!TYPED_EVERYWHERE.test(first)) return words.PASSPHRASE_LETTERS;
+  if (first.trim().length < LEAST_PASSPHRASE) return words.PASSPHRASE_SHORT(LEAST_PASSPHRASE);
+  return first === second ? null : words.PASSPHRASES_DIFFER;
 }
 
 async function askedForValues() {

@@ -39,8 +39,8 @@ export const REFUSALS = {
     title: "The URL has been used",
     what: "The certificate of this URL has been fetched already. One URL yields one certificate.",
     remedy:
-      "If it is on this PC already, there is nothing to do. If it was fetched on another PC by mistake, the administrator " +
-      "files a DCM904. If it was none of you, somebody else may have it: call the help desk named below at once.",
+      "If it is on this PC already, there is nothing to do. If it was fetched on another PC by mistake, the " +
+      "administrator files a DCM904. If it was none of you, somebody else may have it: call the help desk named below at once.",
   },
   replaced: {
     title: "The URL is no longer valid",
