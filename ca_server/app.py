@@ -260,7 +260,7 @@ class _Wiring:
         )
         proxies = frozenset(config.server.trusted_proxies)
         failures = self._window(limits.failures_a_minute, MINUTE)
-        front = Front(self._urls, self._nonces, self._authenticator, failures, proxies, pages.look.missing)
+        front = Front(self._urls, self._nonces, self._authenticator, failures, proxies, pages.look.refusal)
         return public_application(front, handlers)
 
     def plain(self) -> web.Application:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:  # with it comes cryptography, which not every command waits f
     from ca_server.domain.help_desk import Times
 
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
+_LINK = re.compile(
+    r"(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(localhost|127(\.[0-9]{1,3}){3}|\[::1\]))"
+    r"(:[0-9]{1,5})?([/?#][!-~]*)?"
+)
 _ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 
@@ -187,6 +191,10 @@ class Operator:
     """Domains that a recipient's filter must let through."""
     hours_en: str | None = None
     """The hours in English, when they differ from `hours`."""
+    filing: str | None = None
+    """Where and how the application forms are filed (提出先、提出方法); when absent, people are told to ask."""
+    filing_en: str | None = None
+    """The same in English, when it differs."""
     addressees: tuple[str, ...] = ()
     """To whom the application forms are addressed, a line each; the organisation when there are none."""
     privacy_url: str | None = None
@@ -201,7 +209,7 @@ class Limits:
 
     enabled: bool = True
     failures_a_minute: int = _whole(20, 1, 100_000)
-    """Failed requests a minute from one address (IPv6: one /64)."""
+    """Failed POSTs a minute from one address (IPv6: one /64); whoever only reads is neither counted nor refused."""
     accounts_an_hour: int = _whole(600, 1, 1_000_000)
     """newAccount requests an hour from one address."""
     orders_an_hour: int = _whole(10, 1, 100_000)
@@ -317,7 +325,7 @@ def _fault(hint: object, value: object, metadata: Mapping[str, int]) -> str | No
 
 
 def _contradictions(config: Config) -> list[str]:
-    faults = []
+    faults = _bad_links(config)
     for name, url, scheme in (
         ("server.public_url", config.server.public_url, "https"),
         ("server.http_url", config.server.http_url, "http"),
@@ -359,6 +367,19 @@ def _contradictions(config: Config) -> list[str]:
 
 def _at(place: str, fault: str) -> str:
     return sentence("{place}: {fault}", place=place, fault=fault)
+
+
+def _bad_links(config: Config) -> list[str]:
+    """Return the faults of what pages lead to: https, for what is told there matters; plain http on this machine."""
+    return [
+        _at(name, sentence("must be an https URL, such as https://www.example.jp/page"))
+        for name, url in (
+            ("profile.cps_url", config.profile.cps_url),
+            ("operator.privacy_url", config.operator.privacy_url),
+            ("operator.self_test_url", config.operator.self_test_url),
+        )
+        if url is not None and not _LINK.fullmatch(url)
+    ]
 
 
 def address_of(listen: str) -> tuple[str, int] | None:

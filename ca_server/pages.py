@@ -93,8 +93,10 @@ def _places(config: Config) -> Places:
 
 def _terms(config: Config) -> dict[str, object]:
     """Return what the repository says besides what every page does."""
+    operator = config.operator
     return {
         "public_url": config.server.public_url,
+        "filing": {"ja": operator.filing, "en": operator.filing_en or operator.filing},
         "policy_oid": config.profile.policy_oid,
         "crl_hours": config.authority.crl_hours,
         "ocsp_minutes": config.authority.ocsp_answer_minutes,

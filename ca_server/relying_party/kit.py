@@ -149,6 +149,8 @@ def _configuration(kit: Kit, authority: Authority) -> dict[str, str]:
     """Return the server's configuration, and a page and a document for each verdict."""
     name, _ = WEB_SERVERS[kit.server]
     files = {name: _text(f"{name}.jinja", kit, authority)}
+    if kit.server == "nginx":
+        files["warifu-headers.conf"] = _text("warifu-headers.conf", kit, authority)
     if kit.server == "apache":
         files["revoked.txt"] = _serials(authority)
     for verdict in VERDICTS:

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,13 @@ from ca_server.web.look import Look, answer, language_of, tagged
 NAMES: Final = ("cps", "privacy")
 _FACT: Final = re.compile(r"\{([a-z_]+)\}")
 _BLANK: Final = re.compile(r"【記入[：:][^】]*】|\[complete:[^\]]*\]")
+_TEXTS: Final = {
+    "text": ("", ""),
+    "code_inline": ("<code>", "</code>"),
+    "code_block": ("<pre><code>", "</code></pre>\n"),
+    "fence": ("<pre><code>", "</code></pre>\n"),
+}
+"""What markdown-it calls the texts of a document, and what stands around each."""
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
@@ -52,13 +59,24 @@ class Document:
     def page(self) -> "Page":
         """Return what its page shows."""
         parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-        tokens = parser.parse(self.text)
+        tokens = parser.parse(_BLANK.sub(lambda found: found[0].replace("\n", " "), self.text))
         title, *contents = _headings(tokens)
+        self._complete(tokens)
         body = parser.renderer.render(tokens[3:], parser.options, {})  # without the title, which is three tokens
-        body = _FACT.sub(lambda found: _linked(self.facts[found[1]]), body)
-        body = _BLANK.sub(lambda found: f"<mark>{found[0]}</mark>", body)
         listed = [(place, self._filled(text)) for tag, place, text in contents if tag == "h2"]
         return Page(self._filled(title[2]), listed, body)
+
+    def _complete(self, tokens: Iterable[Token]) -> None:
+        """Fill in facts and mark blanks in texts alone: in an attribute they would break the tag."""
+        for token in tokens:
+            if token.type in _TEXTS:
+                before, after = _TEXTS[token.type]
+                token.type, token.content = "html_inline", f"{before}{self._shown(token.content)}{after}"
+            self._complete(token.children or ())
+
+    def _shown(self, text: str) -> str:
+        shown = _FACT.sub(lambda found: _linked(self.facts[found[1]]), html.escape(text, quote=False))
+        return _BLANK.sub(lambda found: f"<mark>{found[0]}</mark>", shown)
 
     def _filled(self, text: str) -> str:
         return _FACT.sub(lambda found: self.facts[found[1]], text)

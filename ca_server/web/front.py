@@ -29,6 +29,8 @@ trouble = logging.getLogger("warifu.trouble")
 
 _SECONDS_FOR_A_BODY = 10
 _LONGEST_AGENT = 200
+_SHOWN = frozenset({404, 408, 413, 429})
+"""Statuses that a person is shown a page for, as for all from 500 on."""
 _ROUTE: web.RequestKey[str] = web.RequestKey("route", str)
 _ACCOUNT: web.RequestKey[str] = web.RequestKey("account", str)
 
@@ -47,8 +49,8 @@ class Front:
     authenticator: Authenticator
     failures: Window
     trusted_proxies: frozenset[str]
-    missing: Callable[[web.Request], web.Response]
-    """Answers a person, where a program gets the problem document."""
+    refusal: Callable[[web.Request, int, str], web.Response]
+    """Answers a person, by status and request id, where a program gets the problem document."""
 
     def signed(self, signer: Signer, handler: Callable[[Signed], Awaitable[Answer]]) -> Handler:
         """Return the handler of a POST that is a JWS (RFC 8555 §6.2)."""
@@ -112,9 +114,11 @@ class Front:
         async def front(request: web.Request, handler: Handler) -> web.StreamResponse:
             started, request_id = time.perf_counter(), new_id()
             network = network_of(self.address(request))
+            counts = request.method == "POST"  # whoever only reads shuts nobody of its network out
             problem: Problem | None = None
             try:
-                self.failures.require(network)
+                if counts:
+                    self.failures.require(network)
                 response = await handler(request)
             except asyncio.CancelledError:
                 raise
@@ -122,10 +126,9 @@ class Front:
                 problem = problem_of(error)
                 if is_unforeseen(error):
                     trouble.error("request %s on %s met %r", request_id, _name(request), type(error), exc_info=error)
-                if problem.type is not ProblemType.BAD_NONCE and problem.status < 500:
+                if counts and problem.type is not ProblemType.BAD_NONCE and problem.status < 500:
                     self.failures.count(network)
-                is_read = problem.status == 404 and "text/html" in request.headers.get("Accept", "")
-                response = self.missing(request) if is_read else self._refusal(problem, error, request_id)
+                response = self._refusal(request, problem, error, request_id)
             response.headers["Request-Id"] = request_id
             log.info(
                 "%s %s %s %d %s %.1f ms %s account=%s",
@@ -142,7 +145,13 @@ class Front:
 
         return front
 
-    def _refusal(self, problem: Problem, error: Exception, request_id: str) -> web.Response:
+    def _refusal(self, request: web.Request, problem: Problem, error: Exception, request_id: str) -> web.Response:
+        is_shown = problem.status in _SHOWN or problem.status >= 500
+        if is_shown and "text/html" in request.headers.get("Accept", ""):
+            response = self.refusal(request, problem.status, request_id)
+            if seconds := retry_after(error):
+                response.headers[RETRY_AFTER] = str(seconds)
+            return response
         location = self.urls.account(error.account_id) if hasattr(error, "account_id") else None
         document = problem.render()
         if is_unforeseen(error):

@@ -7,6 +7,8 @@ Templates lie in `templates/ja` and `templates/en` and stand in `templates/frame
 import dataclasses
 import hashlib
 import mimetypes
+import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -20,10 +22,14 @@ LANGUAGES: Final = ("ja", "en")
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _STATIC: Final = Path(__file__).parent / "static"
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
-_HEADERS: Final = {"Content-Security-Policy": _POLICY, "Vary": "Accept, Accept-Language"}
+_HEADERS: Final = {
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Vary": "Accept, Accept-Language",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Look:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.filters["dialled"] = _dialled
         self._facts = {**dataclasses.asdict(places), "operator": operator}
 
     def page(self, name: str, language: str, facts: Mapping[str, object] | None = None) -> str:
@@ -57,10 +64,11 @@ class Look:
         template = self._environment.get_template(f"{language}/{name}.html")
         return template.render({**self._facts, "language": language, **(facts or {})})
 
-    def missing(self, request: web.Request) -> web.Response:
-        """Answer a person who asked for what is not here."""
-        response = answer(self.page("not_found", language_of(request)), "no-store")
-        response.set_status(404)
+    def refusal(self, request: web.Request, status: int, request_id: str) -> web.Response:
+        """Answer a person who asked for what is not here, or whom the service cannot serve now."""
+        name = "not_found" if status == 404 else "trouble"
+        response = answer(self.page(name, language_of(request), {"request_id": request_id}), "no-store")
+        response.set_status(status)
         return response
 
 
@@ -71,12 +79,15 @@ def answer(html: str, cache: str) -> web.Response:
 
 
 def tagged(request: web.Request, response: web.Response) -> web.Response:
-    """Return the answer with a tag of its content, or that the reader has it already (RFC 9110 §13.1.2)."""
+    """Return the answer with a tag of its content, or that the reader has it already (RFC 9110 §13.1.2).
+
+    That, too, carries what is said of a page: browsers put a 304's headers in place of those they kept (RFC 9111 §3.2).
+    """
     content = response.body if isinstance(response.body, bytes) else b""
     response.etag = value = hashlib.sha256(content).hexdigest()[:32]
     if all(tag.value not in (value, "*") for tag in request.if_none_match or ()):
         return response
-    kept = ("Cache-Control", "ETag", "Vary")
+    kept = ("Cache-Control", "ETag", *_HEADERS)
     return web.Response(status=304, headers={name: response.headers[name] for name in kept if name in response.headers})
 
 
@@ -90,6 +101,11 @@ def language_of(request: web.Request) -> str:
         if language in LANGUAGES:
             return language
     return LANGUAGES[0]
+
+
+def _dialled(telephone: str) -> str:
+    """Return what a telephone dials (RFC 3966): digits, and the plus of a country's code."""
+    return re.sub("[^0-9+]", "", unicodedata.normalize("NFKC", telephone))
 
 
 class Files:

@@ -44,6 +44,7 @@ class Pages:
             web.get(f"/crl/{_NAME}.crl", self.repository.crl),
             web.get("/forms/{kind:DCM90[2-5]}.{language:ja|en}.xlsx", self.forms.send),
             web.get("/e/{kid}", self.enrolment.show),
+            web.get("/e/{kid}/", self.enrolment.show),
             web.get("/e/", self.enrolment.show_without),
             web.get("/static/{name}", self.files.send),
         ]

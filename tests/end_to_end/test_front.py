@@ -19,6 +19,7 @@ from tests.end_to_end.agency import Agency, Invitation
 from tests.end_to_end.judges import GOOD, judge
 from tests.end_to_end.proxy import ELSEWHERE, Proxied, running_behind_nginx
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 FORGED = "203.0.113.99"
 
 
@@ -100,7 +101,7 @@ def test_each_protecting_header_stands_once_where_nginx_answers_itself(proxied: 
         _assert_protected(proxied.ask(url=proxied.agency.http_url + path)[1])
 
 
-def test_while_the_service_is_away_clients_are_told_to_come_back_and_no_log_holds_a_kid(proxied: Proxied) -> None:
+def test_while_the_service_is_away_everybody_is_told_to_come_back_and_no_log_holds_a_kid(proxied: Proxied) -> None:
     agency, kid = proxied.agency, "5Z8XQ2M7RC4KD0TNVB9HJ3WEGS"
     places = [f"/e/{kid}", f"/E/{kid.lower()}", f"//e//{kid}", f"/e%2F{kid}", f"/{kid}", f"/directory?{kid}"]
     referred = ("--header", f"Referer: {agency.public_url}/e/{kid}")
@@ -118,6 +119,12 @@ def test_while_the_service_is_away_clients_are_told_to_come_back_and_no_log_hold
         assert json.loads(body)["type"] == "urn:ietf:params:acme:error:serverInternal"
         assert headers["retry-after"] == ["5"]
         _assert_protected(headers)
+        for place in ("/", f"/e/{kid}"):
+            status, headers, body = proxied.ask("--header", f"Accept: {BROWSER}", url=agency.public_url + place)
+            assert (status, headers["content-type"]) == (503, ["text/html; charset=utf-8"])
+            assert "数分後に、同じ URL を開き直してください。URL は、そのまま使えます。" in body.decode()
+            assert "Open the same URL again in some minutes; it stays good." in body.decode()
+            _assert_protected(headers)
     finally:
         agency.serve()
         proxied.wait()

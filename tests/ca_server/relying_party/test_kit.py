@@ -85,6 +85,22 @@ def test_each_page_stands_alone_in_both_languages_and_its_style_is_the_one_that_
     }  # fmt: skip
 
 
+def test_the_self_test_lets_the_old_certificate_live_to_its_end_and_speaks_in_the_words_of_the_mails(
+    tmp_path: Path,
+) -> None:
+    pages = make(tmp_path / "kit", "nginx") / "pages"
+    for verdict in VERDICTS:
+        text = (pages / f"{verdict}.html").read_text("utf-8")
+        assert re.findall("二つ|終了日時|[ぁ-ん。、] ?PC|PC ?[ぁ-ん]|確かめたら、古い|Once the new one", text) == []
+        if verdict != "none":
+            assert "同じ名前の証明書が 2 枚あるとき" in text
+            assert (
+                "古い証明書は、有効期限まで使えます。期限が過ぎたら、有効期限の早いほうだけを削除して構いません。"
+                in text
+            )
+            assert "The old one can be used until it ends." in text
+
+
 @pytest.mark.parametrize("organization", ["割符試験機構", "Example, Inc.", ' #a+"b"\\<c>;=, ', "#", "##", " ", "é😀"])
 def test_a_name_is_written_as_openssl_writes_it(organization: str, tmp_path: Path) -> None:
     certificate = tmp_path / "certificate.pem"

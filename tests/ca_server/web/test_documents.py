@@ -122,6 +122,15 @@ def test_a_fact_is_shown_by_its_letters_and_an_address_is_a_link() -> None:
     assert page.links() == [FACTS["cps_url"]]
 
 
+def test_a_fact_or_a_blank_breaks_no_tag_where_it_stands() -> None:
+    link = '[x](https://a.example "{cps_url} 【記入：a】")'
+    page = Page(document(f"# T\n\n{link} `{{cps_url}} 【記入：b】` 【記入：\nc】\n\n    {{cps_url}} <b>\n").page.body)
+    assert {tag for tag, _ in page.elements} <= {"p", "a", "code", "mark", "pre"}
+    assert page.elements[1] == ("a", {"href": "https://a.example", "title": "{cps_url} 【記入：a】"})
+    assert page.of("mark") == ["【記入：b】", "【記入： c】"]
+    assert page.of("code") == [f"{FACTS['cps_url']} 【記入：b】", f"{FACTS['cps_url']} <b>\n"]
+
+
 def test_headings_have_anchors_and_columns_have_a_scope() -> None:
     text = "# T\n\n## 4. Four\n\n### 4.9 Nine\n\n## None\n\n| a |\n| --- |\n| b |\n"
     page = Page(document(text).page.body)

@@ -171,6 +171,8 @@ async def test_the_mails_and_whom_to_ask_stand_on_the_page(office: Office, langu
         NoticeKind.ENROLMENT_PASSWORD,
         NoticeKind.RENEWAL_URL,
         NoticeKind.RENEWAL_PASSWORD,
+        NoticeKind.REVOKED,
+        NoticeKind.CHANGED,
     ]
     templates = Path(__file__).parents[3] / "ca_server" / "notices" / "templates" / language
     subjects = [
@@ -183,6 +185,51 @@ async def test_the_mails_and_whom_to_ask_stand_on_the_page(office: Office, langu
     foot = page.of("footer")[0]
     for told in (operator.contact_name, operator.telephone, operator.mail, operator.hours):
         assert told in foot
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, {"ja": "お問い合わせ窓口にご確認ください。", "en": "ask the help desk."}),
+        (
+            {"filing": "<総務課> へ郵送", "filing_en": "Mail it & wait"},
+            {"ja": "<総務課> へ郵送", "en": "Mail it & wait"},
+        ),
+        ({"filing": "総務課へ郵送"}, {"ja": "総務課へ郵送", "en": "総務課へ郵送"}),
+    ],
+    ids=["nothing said", "both languages", "Japanese alone"],
+)
+async def test_where_and_how_to_file_a_form_stands_above_the_forms(
+    opened: Opened, settings: dict[str, str], told: dict[str, str]
+) -> None:
+    async with opened(operator=settings) as office:
+        for language in LANGUAGES:
+            text = (await page_of(office, language=language)).text
+            assert told[language] in text[: text.index("DCM902")]
+
+
+async def test_the_page_tells_how_to_find_a_certificate_on_a_pc_and_when_to_delete_it(office: Office) -> None:
+    text = (await page_of(office)).text
+    steps = (
+        "スタートで「ユーザー証明書の管理」を検索して開き、「個人」→「証明書」の「発行先」に CN があるか確かめます。"
+    )
+    assert steps in text
+    assert "「証明書失効完了のお知らせ」を受け取った後に、パソコンから削除して構いません。" in text
+    text = (await page_of(office, language="en")).text
+    assert "Manage user certificates" in text
+    assert "after the mail “A client certificate was revoked”" in text
+
+
+@pytest.mark.parametrize(
+    ("written", "dialled"),
+    [("03-1234-5678", "0312345678"), ("+81 (3) 1234-5678", "+81312345678"), ("０３–１２３４ 代表", "031234")],
+)
+async def test_a_telephone_is_dialled_by_its_digits(opened: Opened, written: str, dialled: str) -> None:
+    async with opened(operator={"telephone": written}) as office:
+        for language in LANGUAGES:
+            page = await page_of(office, language=language)
+            assert f"tel:{dialled}" in page.links()
+            assert written in page.of("footer")[0]
 
 
 async def test_systems_find_their_addresses(office: Office) -> None:
@@ -210,7 +257,8 @@ async def test_a_page_loads_nothing_from_elsewhere_and_holds_no_script(
     assert page.scripts_within() == []
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
+    assert not any(each in policy for each in ("unsafe", "data:", "*"))
+    assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
 
 
 @pytest.mark.parametrize("path", PAGES)
