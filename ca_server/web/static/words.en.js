@@ -40,7 +40,8 @@ export const REFUSALS = {
     what: "The certificate of this URL has been fetched already. One URL yields one certificate.",
     remedy:
       "If it is on this PC already, there is nothing to do. If it was fetched on another PC by mistake, the " +
-      "administrator files a DCM904. If it was none of you, somebody else may have it: call the help desk named below at once.",
+      "administrator files a DCM904. If it was none of you, somebody else may have it: call the help desk named " +
+      "below at once.",
   },
   replaced: {
     title: "The URL is no longer valid",
