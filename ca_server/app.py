@@ -37,6 +37,7 @@ from ca_server.operations import (
     letters,
     publication,
     reconcile,
+    renewal,
     suspension,
 )
 from ca_server.pages import pages_of
@@ -170,7 +171,7 @@ def messages_of(config: Config) -> Messages:
 
 def pair_terms(config: Config, sealer: Sealer) -> invitation.Terms:
     """Return by what pairs of URL and password are made."""
-    return invitation.Terms(config.credentials.days, config.mail.password_delay_seconds, sealer)
+    return invitation.Terms(config.credentials.days, config.mail.password_delay_seconds, sealer, config.renewal)
 
 
 def carrying_out_terms(config: Config, sealer: Sealer) -> carrying_out.Terms:
@@ -291,6 +292,7 @@ class _Wiring:
                 Task("the CRL", self._publish, every=1),
                 Task("mails", self._deliver, every=1),
                 Task("credentials that expired", self._expire, every=MINUTE, eager=False),
+                Task("renewals to ask for", self._ask_for_renewal, every=MINUTE, eager=False),
                 Task("forms that are owed", self._remind, every=HOUR, eager=False),
                 Task("files past their time", self._erase_files, every=HOUR, eager=False),
                 Task("the OCSP signer", self._rotate, every=HOUR, eager=False),
@@ -349,6 +351,13 @@ class _Wiring:
 
     async def _expire(self, now: int) -> None:
         await self._database.write(invitation.expire, now)
+
+    async def _ask_for_renewal(self, now: int) -> None:
+        """Mail what is due, and let seats lapse: in parts, so that nobody waits for a day on which much is due."""
+        terms = pair_terms(self._config, self._sealer)
+        for operation in (renewal.ask, renewal.remind, renewal.lapse):
+            while await self._database.write(operation, terms, now) >= renewal.MOST_AT_ONCE:
+                pass
 
     async def _rotate(self, now: int) -> None:
         if self._ocsp_key.is_ageing(now):

@@ -296,9 +296,10 @@ def _value(hint: object, value: object, folder: Path) -> object:
     hint = _required(hint)
     if hint is Path and isinstance(value, str):
         return folder / value
-    if typing.get_origin(hint) is tuple and isinstance(value, list) and all(isinstance(each, str) for each in value):
+    if typing.get_origin(hint) is tuple and isinstance(value, list):
         inner = typing.get_args(hint)[0]
-        return tuple(folder / each if inner is Path else each for each in value)
+        if all(type(each) is (int if inner is int else str) for each in value):
+            return tuple(folder / each if inner is Path else each for each in value)
     return value
 
 
@@ -311,7 +312,10 @@ def _required(hint: object) -> object:
 def _fault(hint: object, value: object, metadata: Mapping[str, int]) -> str | None:
     hint = _required(hint)
     if typing.get_origin(hint) is tuple:
-        return None if isinstance(value, tuple) else sentence("must be a list of texts")
+        if isinstance(value, tuple):
+            return None
+        numbers = typing.get_args(hint)[0] is int
+        return sentence("must be a list of whole numbers") if numbers else sentence("must be a list of texts")
     if hint is int:
         if not isinstance(value, int) or isinstance(value, bool):
             return sentence("must be a whole number")
@@ -365,10 +369,6 @@ def _contradictions(config: Config) -> list[str]:
     return faults
 
 
-def _at(place: str, fault: str) -> str:
-    return sentence("{place}: {fault}", place=place, fault=fault)
-
-
 def _bad_links(config: Config) -> list[str]:
     """Return the faults of what pages lead to: https, for what is told there matters; plain http on this machine."""
     return [
@@ -380,6 +380,10 @@ def _bad_links(config: Config) -> list[str]:
         )
         if url is not None and not _LINK.fullmatch(url)
     ]
+
+
+def _at(place: str, fault: str) -> str:
+    return sentence("{place}: {fault}", place=place, fault=fault)
 
 
 def address_of(listen: str) -> tuple[str, int] | None:

@@ -5,6 +5,7 @@ renew by themselves, then it closes, and only then does a mail ask people to. Af
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from protocol import base64url
@@ -24,8 +25,8 @@ class BadCertificateId(ValueError):
 class RenewalTimes:
     """The days before the end (and, for the grace, after it) that the operator set.
 
-    Raises ValueError unless they come in that order: an agent that is told to renew must be allowed to, and a mail
-    must not go out while agents may still renew by themselves.
+    Raises ValueError unless they come in that order: an agent that is told to renew must be allowed to, a mail must
+    not go out while agents may still renew by themselves, and reminders follow that mail, each later than the last.
     """
 
     order_days: int = 45
@@ -33,12 +34,16 @@ class RenewalTimes:
     window_end_days: int = 33
     mail_days: int = 30
     grace_days: int = 90
+    reminders: tuple[int, ...] = (14, 7, 1)
 
     def __post_init__(self) -> None:
         if not self.order_days >= self.window_start_days > self.window_end_days > self.mail_days > 0:
             raise ValueError("Renewal times need order_days >= window_start_days > window_end_days > mail_days > 0.")
         if self.grace_days < 0:
             raise ValueError("grace_days cannot be negative.")
+        falling = (self.mail_days, *self.reminders, 0)
+        if any(before <= after for before, after in pairwise(falling)):
+            raise ValueError("reminders need days below mail_days and above 0, each fewer than the one before.")
 
 
 def suggested_window(not_after: int, times: RenewalTimes) -> tuple[int, int]:

@@ -1,8 +1,8 @@
 """The payloads of ACME's requests, what the client sends (RFC 8555 §7.3 to §7.6, RFC 9773 §5).
 
 Frozen values that render and parse themselves just as those in `resources` do, and by the same rules. Our own member,
-which other clients do not send, is `device` of newAccount (protocol.md). A payload of no octets is a POST-as-GET and
-has no value here.
+which other clients do not send, is `device` of newAccount and newOrder (protocol.md). A payload of no octets is a
+POST-as-GET and has no value here.
 """
 
 import re
@@ -129,14 +129,22 @@ class AuthorizationUpdate:
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """The payload of newOrder (§7.4); `replaces` is the CertID of the certificate to renew (RFC 9773 §5)."""
+    """The payload of newOrder (§7.4); `replaces` is the CertID of the certificate to renew (RFC 9773 §5).
+
+    A PC that was bound long ago describes itself anew with `device`.
+    """
 
     identifiers: tuple[Identifier, ...]
     replaces: str | None = None
+    device: Device | None = None
 
     def render(self) -> dict[str, object]:
         """Return the JSON object."""
-        return without_absent(identifiers=[each.render() for each in self.identifiers], replaces=self.replaces)
+        return without_absent(
+            identifiers=[each.render() for each in self.identifiers],
+            replaces=self.replaces,
+            device=None if self.device is None else self.device.render(),
+        )
 
     @classmethod
     def parse(cls, value: object) -> Self:
@@ -148,7 +156,10 @@ class NewOrder:
         identifiers = tuple(Identifier.parse(each) for each in members.mappings("identifiers"))
         if not 1 <= len(identifiers) <= _MOST_IDENTIFIERS:
             raise rejected("identifiers", f"a list of 1 to {_MOST_IDENTIFIERS}")
-        return cls(identifiers, members.optional("replaces", members.text))
+        device = members.optional("device", members.mapping)
+        return cls(
+            identifiers, members.optional("replaces", members.text), None if device is None else Device.parse(device)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class IdentifierType(StrEnum):
 
 
 class RefusalReason(StrEnum):
-    """Why a one-time URL cannot be used, told to programs in the member `reason` of the problem document."""
+    """Why a one-time URL cannot be used, or a certificate not renewed: the member `reason` of the problem document."""
 
     WRONG_PASSWORD = "wrongPassword"  # noqa: S105
     LOCKED = "locked"
@@ -54,6 +54,8 @@ class RefusalReason(StrEnum):
     USED = "used"
     REPLACED = "replaced"
     SUSPENDED = "suspended"
+    TOO_EARLY = "tooEarly"
+    LAPSED = "lapsed"
 
 
 class RevocationReason(IntEnum):

@@ -127,6 +127,7 @@ def _facts(config: Config, code: str, today: int) -> dict[str, object]:
             "expires": today + config.credentials.days * DAY,
             "wrong_passwords": config.credentials.wrong_passwords,
             "reissued": False,
+            "ended": False,
             "not_after": today + 7 * DAY,
             "fresh_pair_until": today + config.credentials.fresh_pair_days * DAY,
             "reason": lost,

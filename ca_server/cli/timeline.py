@@ -133,6 +133,7 @@ _PARTICULARS: Mapping[str, Callable[[Detail], str]] = {
     "caller": lambda detail: sentence("caller: {name}", name=detail["caller"]),
     "reason": _reason,
     "host_name": lambda detail: sentence("host name: {name}", name=detail["host_name"]),
+    "former_host_name": lambda detail: sentence("formerly {name}", name=detail["former_host_name"]),
     "os": lambda detail: detail["os"],
     "agent": lambda detail: detail["agent"],
     "address": lambda detail: sentence("from {address}", address=detail["address"]),

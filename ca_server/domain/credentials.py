@@ -32,6 +32,13 @@ class CredentialKind(StrEnum):
     RENEW = "renew"
 
 
+_AFTER_EXPIRY = {
+    CredentialKind.ENROL: "Ask the help desk for a fresh pair.",
+    CredentialKind.RENEW: "The time to renew is over: the administrator files an application for a new certificate "
+    "(DCM902 or DCM904).",
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Credential:
     """One pair of halves as the records hold it; the halves themselves stay sealed."""
@@ -64,8 +71,7 @@ class Credential:
                 )
             case CredentialStatus.EXPIRED:
                 raise CredentialRefused(
-                    RefusalReason.EXPIRED,
-                    f"This URL expired at {rfc3339(self.expires_at)}. Ask the help desk for a fresh pair.",
+                    RefusalReason.EXPIRED, f"This URL expired at {rfc3339(self.expires_at)}. {_AFTER_EXPIRY[self.kind]}"
                 )
             case CredentialStatus.USED:
                 raise CredentialRefused(

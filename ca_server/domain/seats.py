@@ -1,6 +1,6 @@
 """A seat: one CN of an institution, on one PC, with its line of certificates (CN ごとの一台).
 
-approved → active → lapsed
+approved → active → lapsed (its last certificate can no longer be renewed)
 approved | active ⇄ suspended (released to what it was)
 any of these → revoked, which nothing undoes
 """
@@ -8,7 +8,7 @@ any of these → revoked, which nothing undoes
 import dataclasses
 from enum import StrEnum
 
-from ca_server.errors import NotAllowed, Suspended
+from ca_server.errors import Lapsed, NotAllowed, Refusal, Suspended
 from ca_server.language import sentence
 from protocol.names import CommonName
 
@@ -52,6 +52,12 @@ class Seat:
             self, status=self.status_before_suspension or SeatStatus.APPROVED, status_before_suspension=None
         )
 
+    def lapsed(self) -> "Seat":
+        """Return the seat after the grace of its last certificate."""
+        if self.status is not SeatStatus.ACTIVE:
+            raise NotAllowed(sentence("{cn} is {status} and cannot lapse.", cn=self.cn, status=self.status))
+        return dataclasses.replace(self, status=SeatStatus.LAPSED)
+
     def revoked(self) -> "Seat":
         """Return the seat revoked for ever."""
         if self.status is SeatStatus.REVOKED:
@@ -59,8 +65,15 @@ class Seat:
         return dataclasses.replace(self, status=SeatStatus.REVOKED, status_before_suspension=None)
 
 
-def issues_nothing(cn: str, status: str) -> NotAllowed:
-    """Return why nothing can be bound, ordered or issued for a CN in this status."""
-    return (
-        Suspended(cn) if status == SeatStatus.SUSPENDED else NotAllowed(f"{cn} is {status}; the help desk can say why.")
-    )
+def issues_nothing(cn: str, status: str) -> Refusal:
+    """Return why nothing can be bound, ordered or issued for a CN in this status, and what can be done."""
+    match status:
+        case SeatStatus.SUSPENDED:
+            return Suspended(cn)
+        case SeatStatus.LAPSED:
+            return Lapsed(
+                f"The time to renew {cn} is over. The administrator files an application for a new certificate "
+                "(DCM902 or DCM904)."
+            )
+        case _:
+            return NotAllowed(f"{cn} is {status}. For a new certificate the administrator files a DCM902.")

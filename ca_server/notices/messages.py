@@ -18,14 +18,15 @@ from email.policy import compat32
 from email.utils import format_datetime, formataddr
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import jinja2
 
-from ca_server.clock import MINUTE, TOKYO, moment
+from ca_server.clock import MINUTE, TOKYO, day_in_tokyo, moment
 from ca_server.domain.applications import Kind
 from ca_server.domain.mail_address import require_safe_address
 from ca_server.notices.attachment import Attachment, enclose
+from ca_server.notices.icalendar import Event, Organizer, calendar
 
 KIND_HEADER: Final = "X-Warifu-Notice"
 CN_HEADER: Final = "X-Warifu-CN"
@@ -71,7 +72,7 @@ _PASSWORD = _CREDENTIAL | {"password", "wrong_passwords"}
 _TABLE: Final[Mapping[NoticeKind, Set[str]]] = {
     NoticeKind.ENROLMENT_URL: _CREDENTIAL | {"url"},
     NoticeKind.ENROLMENT_PASSWORD: _PASSWORD,
-    NoticeKind.RENEWAL_URL: _CREDENTIAL | {"url", "not_after"},
+    NoticeKind.RENEWAL_URL: _CREDENTIAL | {"url", "not_after", "ended"},
     NoticeKind.RENEWAL_PASSWORD: _PASSWORD | {"not_after"},
     NoticeKind.FETCHED: _SEAT | {"serial", "fetched_at", "not_after", "host_name?", "agent?", "address?"},
     NoticeKind.REVOKED: _SEAT | {"serials", "reason", "revoked_at", "published_at", "seconds_taken"},
@@ -92,8 +93,8 @@ _TABLE: Final[Mapping[NoticeKind, Set[str]]] = {
 """What each kind is filled with; what bears a `?` may be unknown (None).
 
 Moments are epoch seconds; `password` comes grouped in fives; `form` is a DCM number; `cns` are CNs with ", " between
-them, and `serials` serial numbers, perhaps none; `reissued` tells whether an earlier pair of the CN was mailed; `act`
-is `revoked` or `suspended`; `attempt` is an Attempt.
+them, and `serials` serial numbers, perhaps none; `reissued` tells whether an earlier pair for the same certificate was
+mailed, `ended` whether it ended; `act` is `revoked` or `suspended`; `attempt` is an Attempt.
 """
 FACTS: Final[Mapping[NoticeKind, frozenset[str]]] = {
     kind: frozenset(name.rstrip("?") for name in names) for kind, names in _TABLE.items()
@@ -176,6 +177,8 @@ class Rendered:
     subject: str
     text: str = dataclasses.field(repr=False)
     """Holds a half of a credential, so it never shows in a log."""
+    event: Event | None = None
+    """What goes into the recipient's calendar."""
 
 
 class Messages:
@@ -208,7 +211,16 @@ class Messages:
         text = template.render(own, language=language, operator=self._words_of_operator(language))
         subject, _, body = text.partition("\n")
         cn = own.get("cn")
-        return Rendered(kind, None if cn is None else str(cn), subject, body)
+        event = self._ending(language, own) if kind is NoticeKind.RENEWAL_REMINDER else None
+        return Rendered(kind, None if cn is None else str(cn), subject, body, event)
+
+    def _ending(self, language: str, facts: Mapping[str, Any]) -> Event:
+        """Return the day on which the certificate of a reminder ends."""
+        template = self._environment.get_template(f"{language}/_ending.txt")
+        text = template.render(facts, language=language, operator=self._words_of_operator(language))
+        summary, _, description = text.rstrip().partition("\n")
+        day = day_in_tokyo(facts["not_after"])
+        return Event(f"{facts['cn']}-{day:%Y%m%d}", day, summary, description)
 
     def compose(
         self, rendered: Rendered, recipient: str, message_id: str, now: int, attachments: Sequence[Attachment] = ()
@@ -219,6 +231,9 @@ class Messages:
         UnsafeAddress when `recipient` is not one plain address.
         """
         text = MIMEText(rendered.text.replace("\n", "\r\n"), "plain", "utf-8", policy=_POLICY)
+        if rendered.event is not None:
+            organizer = Organizer(self._sender.organization, self._sender.address)
+            attachments = (*attachments, calendar(rendered.event, organizer, now))
         mail = enclose(text, attachments, message_id, _POLICY) if attachments else text
         mail["From"] = self._sender.header
         mail["To"] = require_safe_address(recipient)

@@ -177,7 +177,7 @@ async def _deliver_one(database: store.Database, office: PostOffice, mail: Mail,
     # 2. the body, from the records as they are now
     letter = await database.lookup(letter_of, mail, office.letters, now)
     if letter is None:
-        await database.write(_record, mail, MailStatus.VOID, now, "its credential had ended")
+        await database.write(_record, mail, MailStatus.VOID, now, "what it was about had ended")
         return None
     # 3. the act
     rendered = office.messages.render(NoticeKind(mail.kind), mail.language, letter.facts)

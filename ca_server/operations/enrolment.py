@@ -39,12 +39,16 @@ class Rules:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What newOrder asks for: (type, value) of each identifier, and the serial that `replaces` names, with its text."""
+    """What newOrder asks for: (type, value) of each identifier, and the serial that `replaces` names, with its text.
+
+    `device` is what the PC tells of itself, a JSON text, None when it tells nothing.
+    """
 
     order_id: str
     identifiers: tuple[tuple[str, str], ...]
     replaces: str | None = None
     replaced_serial: str | None = None
+    device: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +92,8 @@ def order(connection: store.Connection, account_id: str, request: Request, rules
     account = accounts.get(connection, account_id)
     require_aliases(request.identifiers, account.cn, rules.alias_suffix)
     predecessor = _predecessor(connection, account, request, rules.times, now)
+    if request.device is not None:
+        accounts.describe(connection, account_id, account.cn, request.device, now)
     replaced = None if predecessor is None else predecessor.serial
     names = _canonical(request.identifiers)
     open_order = orders.latest(connection, account_id, names)
@@ -144,11 +150,17 @@ def _predecessor(
 def _named(connection: store.Connection, cn: str, serial: str | None) -> Certificate:
     certificate = None if serial is None else certificates.find(connection, serial)
     if certificate is None or str(certificate.cn) != cn:
-        raise NotFound("`replaces` names no certificate of this account.")
+        raise NotFound(f"`replaces` names no certificate of {cn}, the only CN that this account renews.")
     if certificate.successor is not None:
-        raise AlreadyReplaced("The certificate named in `replaces` was renewed before.")
+        raise AlreadyReplaced(
+            f"The certificate named in `replaces` was renewed before; use the newest one of {cn}. "
+            "If nobody of yours renewed it, tell the help desk at once."
+        )
     if certificate.word_at(0) == "revoked":
-        raise AlreadyRevoked("The certificate named in `replaces` is revoked and cannot be renewed.")
+        raise AlreadyRevoked(
+            "The certificate named in `replaces` is revoked and cannot be renewed. "
+            "For a new one the administrator files a DCM902."
+        )
     return certificate
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from ca_server import store
 from ca_server.clock import DAY
+from ca_server.domain.certificates import grace_ends
 from ca_server.domain.credentials import Credential, CredentialKind, CredentialStatus
 from ca_server.errors import TryLater
 from ca_server.ids import new_id
@@ -15,6 +16,7 @@ from ca_server.store import accounts, certificates, credentials, seats
 from keys.sealing import Sealer
 from protocol.credential import new_kid, new_password
 from protocol.names import CommonName
+from protocol.renewal_info import RenewalTimes
 from protocol.vocabulary import AccountStatus
 
 SECONDS_OF_A_PLAN = 3
@@ -30,20 +32,23 @@ NOTICES = {
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
-    """What a pair is made by: how long it lives, how much later the password leaves, and what seals it."""
+    """What a pair is made by: how long a first one lives, how much later the password leaves, what seals it.
+
+    A renewal's lives as long as its certificate can be renewed.
+    """
 
     credential_days: int
     password_delay_seconds: int
     sealer: Sealer
+    times: RenewalTimes = dataclasses.field(default_factory=RenewalTimes)
 
 
 def invite(
     connection: store.Connection, cn: CommonName, kind: CredentialKind, terms: Terms, now: int, actor: str
 ) -> None:
     """Make a pair for the seat and queue its two mails to the registered administrator, the password later."""
-    credential = Credential(
-        new_id(), cn, kind, CredentialStatus.OPEN, 0, None, None, now + terms.credential_days * DAY, None
-    )
+    expires_at = _expires_at(connection, cn, kind, terms, now)
+    credential = Credential(new_id(), cn, kind, CredentialStatus.OPEN, 0, None, None, expires_at, None)
     credentials.add(connection, credential, (new_kid(), new_password()), terms.sealer, now, actor)
     url, password = NOTICES[kind]
     application = seats.application_of(connection, cn)
@@ -58,6 +63,11 @@ def invite(
             application=application,
             credential_id=credential.id,
         )
+
+
+def _expires_at(connection: store.Connection, cn: CommonName, kind: CredentialKind, terms: Terms, now: int) -> int:
+    newest = certificates.newest(connection, str(cn)) if kind is CredentialKind.RENEW else None
+    return now + terms.credential_days * DAY if newest is None else grace_ends(newest.not_after, terms.times)
 
 
 def replace(

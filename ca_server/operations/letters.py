@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from ca_server import store
 from ca_server.clock import DAY
-from ca_server.domain.credentials import CredentialKind, CredentialStatus
+from ca_server.domain.certificates import Certificate, CertificateStatus
+from ca_server.domain.credentials import Credential, CredentialKind, CredentialStatus
 from ca_server.domain.help_desk import Times
 from ca_server.domain.inventory import Entry
+from ca_server.domain.renewal import days_left
 from ca_server.language import choose, sentence
 from ca_server.notices.attachment import Attachment
 from ca_server.notices.messages import NoticeKind
@@ -78,7 +80,7 @@ def letter_of(connection: store.Connection, mail: Mail, letters: Letters, now: i
         entries = inventory.listed(connection, letters.times, now, InstitutionCode.parse(mail.institution))
         facts = _addressee(connection, mail) | {"listed_at": now, "count": len(entries)}
         return Letter(facts, entries)
-    found = _facts(connection, mail, letters)
+    found = _facts(connection, mail, letters, now)
     return None if found is None else Letter(found)
 
 
@@ -95,15 +97,18 @@ def enclosures(letter: Letter, mail: Mail, now: int) -> tuple[Attachment, ...]:
     return (inventory.attachment(letter.inventory, InstitutionCode.parse(mail.institution), mail.language, now),)
 
 
-def _facts(connection: store.Connection, mail: Mail, letters: Letters) -> Facts | None:
+def _facts(connection: store.Connection, mail: Mail, letters: Letters, now: int) -> Facts | None:
     facts: Facts = {"cn": mail.cn, "application": mail.application}
     if mail.cn is not None and mail.application is None:
         facts["application"] = seats.application_of(connection, CommonName.parse(mail.cn))
     facts |= _addressee(connection, mail)
     if mail.kind == NoticeKind.EXPIRED_UNUSED:
         return facts | _expired(connection, mail, letters)
+    if mail.kind == NoticeKind.RENEWAL_REMINDER:
+        ending = _ending(connection, mail.serial or "", now)
+        return None if ending is None else facts | ending
     if mail.credential_id is not None:
-        halves = _halves(connection, mail, letters)
+        halves = _halves(connection, mail, letters, now)
         if halves is None:
             return None
         facts |= halves
@@ -122,27 +127,49 @@ def _facts(connection: store.Connection, mail: Mail, letters: Letters) -> Facts 
     return facts
 
 
-def _halves(connection: store.Connection, mail: Mail, letters: Letters) -> Facts | None:
+def _ending(connection: store.Connection, serial: str, now: int) -> Facts | None:
+    """Return when a certificate ends that is still to be renewed, None once it was renewed, is not good or ended."""
+    certificate = certificates.find(connection, serial)
+    if certificate is None or certificate.status is not CertificateStatus.ISSUED or certificate.successor is not None:
+        return None
+    if now > certificate.not_after:
+        return None
+    return {"not_after": certificate.not_after, "days_left": days_left(certificate.not_after, now)}
+
+
+def _halves(connection: store.Connection, mail: Mail, letters: Letters, now: int) -> Facts | None:
     """Return the half of a credential that the mail brings, None once the credential ended."""
     found = credentials.by_id(connection, mail.credential_id or "")
     if found is None or found[0].status not in (CredentialStatus.OPEN, CredentialStatus.LOCKED):
         return None
     credential, halves = found
     kid, password = halves.opened(letters.sealer, credential.id)
+    renews = _certificate_renewed_by(connection, credential)
+    since = 0 if renews is None else certificates.fetched(connection, renews.serial)[0] or 0
     pairs = credentials.of_seat(connection, str(credential.cn))
     facts: Facts = {
         "expires": credential.expires_at,
         "wrong_passwords": letters.wrong_passwords,
-        "reissued": any(other.kind is credential.kind and other.id != credential.id for other, _ in pairs),
+        "reissued": any(
+            other.kind is credential.kind and other.id != credential.id and made_at > since for other, made_at in pairs
+        ),
     }
     if mail.kind in _URLS:
         facts["url"] = letters.url_prefix + kid
     if mail.kind in _PASSWORDS:
         facts["password"] = grouped(password)
-    if credential.kind is CredentialKind.RENEW:
-        newest = certificates.newest(connection, str(credential.cn))
-        facts["not_after"] = None if newest is None else newest.not_after
+    if renews is not None:
+        facts |= {"not_after": renews.not_after, "ended": now > renews.not_after}
     return facts
+
+
+def _certificate_renewed_by(connection: store.Connection, credential: Credential) -> Certificate | None:
+    """Return the seat's newest certificate that was signed, also while its successor is being made."""
+    if credential.kind is not CredentialKind.RENEW:
+        return None
+    signed = (CertificateStatus.ISSUED, CertificateStatus.SUSPENDED)
+    ours = [each for each in certificates.of_seat(connection, str(credential.cn)) if each.status in signed]
+    return max(ours, key=lambda each: each.not_after, default=None)
 
 
 def _expired(connection: store.Connection, mail: Mail, letters: Letters) -> Facts:

@@ -1,6 +1,7 @@
 """The records of ACME accounts. The thumbprint of every key an account ever had stays taken, dead accounts included."""
 
 import dataclasses
+import json
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
@@ -30,6 +31,11 @@ _JOINED = (
     .join(tables.institution, tables.seat.c.institution == tables.institution.c.code)
     .join(tables.credential, _c.credential_id == tables.credential.c.id)
 )
+_WAYS_OUT = {
+    AccountStatus.REVOKED: "The CN was revoked, or a newer one-time URL of it was used on another PC: ask your "
+    "administrator or the help desk.",
+    AccountStatus.DEACTIVATED: "Its key is of no use any more; a new one needs a new one-time URL.",
+}
 _INSERT = Statement(insert(tables.account))
 _BY_ID = Statement(_JOINED.where(_c.id == bindparam("account")))
 _BY_THUMBPRINT = Statement(_JOINED.where(_c.thumbprint == bindparam("print")))
@@ -46,6 +52,11 @@ _DEVICE_OF_SEAT = Statement(
     .where(_c.cn == bindparam("seat"), _c.status == AccountStatus.VALID)
     .order_by(_c.created_at.desc(), _c.id)
     .limit(1)
+)
+_DESCRIBE = Statement(
+    update(tables.account)
+    .where(_c.id == bindparam("account"), _c.device != bindparam("text"))
+    .values(device=bindparam("text"))
 )
 _END = Statement(
     update(tables.account)
@@ -148,7 +159,7 @@ def require_valid(connection: Connection, account_id: str) -> None:
     if row is None:
         raise AccountUnknown("There is no such account.")
     if row[0] != AccountStatus.VALID:
-        raise AccountUnusable(f"This account was {row[0]}.")
+        raise _unusable(AccountStatus(row[0]))
 
 
 def by_thumbprint(connection: Connection, thumbprint: str) -> AccountRow | None:
@@ -194,6 +205,16 @@ def device_of_seat(connection: Connection, cn: str) -> tuple[str, str]:
     return ("{}", "") if row is None else (row[0], row[1])
 
 
+def describe(connection: Connection, account_id: str, cn: str, told: str, now: int) -> None:
+    """Write what the account's PC tells of itself now, a JSON text; that its host name is another one is logged."""
+    former = json.loads(device(connection, account_id)[0]).get("hostName")
+    _DESCRIBE.run(connection, account=account_id, text=told)
+    host_name = json.loads(told).get("hostName")
+    if host_name != former:
+        detail = {"host_name": host_name, "former_host_name": former}
+        audit.record(connection, now, f"account:{account_id}", "PC described", cn, **detail)
+
+
 def end(connection: Connection, account_id: str, status: AccountStatus, now: int, actor: str) -> bool:
     """Deactivate or revoke a valid account; tell whether it was one."""
     ended = _END.run(connection, account=account_id, after=status) == 1
@@ -233,8 +254,12 @@ def change_contact(connection: Connection, account_id: str, contact: str) -> Non
 
 def _valid(account: AccountRow) -> AccountRow:
     if account.status is not AccountStatus.VALID:
-        raise AccountUnusable(f"This account was {account.status}.")
+        raise _unusable(account.status)
     return account
+
+
+def _unusable(status: AccountStatus) -> AccountUnusable:
+    return AccountUnusable(f"This account was {status}. {_WAYS_OUT[status]}")
 
 
 def _account(row: tuple[Any, ...]) -> AccountRow:

@@ -157,6 +157,7 @@ class CertificateRow:
     revoked_at: int | None
     reason: int | None
     crl_entry: bytes | None
+    last_notice: int | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -236,6 +236,7 @@ certificate = Table(
     Column("revoked_at", Integer),
     Column("reason", Integer),
     Column("crl_entry", LargeBinary),
+    Column("last_notice", Integer),
 )
 _STANDING = "status NOT IN ('aborted') AND "
 Index(
@@ -260,6 +261,13 @@ Index(
     certificate.c.lease_until,
     sqlite_where=text("status = 'planned'"),
     postgresql_where=text("status = 'planned'"),
+)
+Index(
+    "certificate_not_renewed",
+    certificate.c.not_after,
+    certificate.c.last_notice,
+    sqlite_where=text("successor IS NULL"),
+    postgresql_where=text("successor IS NULL"),
 )
 Index(
     "certificate_on_crl",

@@ -35,6 +35,11 @@ _TYPES: dict[type[Exception], ProblemType] = {
     WeakKey: ProblemType.BAD_CSR,
     UnsupportedKey: ProblemType.BAD_CSR,
 }
+_REASONS: dict[type[Exception], RefusalReason] = {
+    errors.Suspended: RefusalReason.SUSPENDED,
+    errors.TooEarly: RefusalReason.TOO_EARLY,
+    errors.Lapsed: RefusalReason.LAPSED,
+}
 _STATUSES: dict[type[Exception], int] = {
     errors.AccountUnusable: 401,
     errors.NotFound: 404,
@@ -60,7 +65,7 @@ def problem_of(error: Exception) -> Problem:
     kind = next((known for known in type(error).__mro__ if known in _TYPES), None)
     if kind is None:
         return Problem(ProblemType.SERVER_INTERNAL, _UNKNOWN)
-    extra: dict[str, object] = {"reason": RefusalReason.SUSPENDED.value} if kind is errors.Suspended else {}
+    extra: dict[str, object] = {"reason": _REASONS[kind].value} if kind in _REASONS else {}
     if isinstance(error, errors.CredentialRefused):
         extra = {"reason": str(error.reason)}
         if error.tries_left is not None:

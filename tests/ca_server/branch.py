@@ -43,7 +43,6 @@ class Branch:
     def bind(self, cn: CommonName, host_name: str = "PC-01", *, right: bool = True) -> Bound | CredentialRefused:
         """Bind a fresh key with both halves, the password right or wrong."""
         key, (kid, _) = new_id(), self.halves(cn)
-        device = {"hostName": host_name, "os": "Windows 11", "store": "files", "agent": "warifu/0.1"}
         binding = Binding(
             account_id=new_id(),
             thumbprint=key,
@@ -54,7 +53,7 @@ class Branch:
             names_key=True,
             contact="[]",
             binding=b"{}",
-            device=json.dumps(device),
+            device=_device(host_name),
             address="192.0.2.7",
         )
         return self.desk.records.write(accounts.bind, binding, self.sealer, WRONG_PASSWORDS, self.desk.now)
@@ -71,16 +70,17 @@ class Branch:
         self.renew(cn, bound.account.id)
         return bound.account.id
 
-    def renew(self, cn: CommonName, account_id: str) -> str:
+    def renew(self, cn: CommonName, account_id: str, host_name: str | None = None) -> str:
         """Have a PC that is bound fetch the next certificate, and return its serial number."""
-        serial = self.plan(cn, account_id)
+        serial = self.plan(cn, account_id, host_name)
         self.desk.records.write(issuance.record, serial, b"certificate", self.desk.now)
         return serial
 
-    def plan(self, cn: CommonName, account_id: str) -> str:
+    def plan(self, cn: CommonName, account_id: str, host_name: str | None = None) -> str:
         """Begin to make the next certificate of a PC that is bound, and return its serial number."""
         records, now, rules = self.desk.records, self.desk.now, enrolment.Rules(None, TIMES)
-        request = enrolment.Request(new_id(), (("permanent-identifier", str(cn)),))
+        device = None if host_name is None else _device(host_name)
+        request = enrolment.Request(new_id(), (("permanent-identifier", str(cn)),), device=device)
         order = records.write(enrolment.order, account_id, request, rules, now).order
         requested = issuance.Requested(account_id, order.id, None, new_id(), "192.0.2.8", "warifu/0.1")
         planned = NewPlan(
@@ -103,3 +103,7 @@ class Branch:
         )
         assert not isinstance(records.write(issuance.plan, requested, planned, TIMES, now), issuance.Lost)
         return planned.serial
+
+
+def _device(host_name: str) -> str:
+    return json.dumps({"hostName": host_name, "os": "Windows 11", "store": "files", "agent": "warifu/0.1"})

@@ -88,8 +88,41 @@ def test_contradictions_are_named_once_every_field_is_right(tmp_path: Path) -> N
     assert named == {"server.http_url", "server.public_listen", "server.trusted_proxies"}
 
 
-def test_renewal_times_must_come_in_their_order(tmp_path: Path) -> None:
-    assert faults(written(tmp_path, ("mail_days = 30", "mail_days = 40")))
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "http://www.example.jp/", "https://", "//x.example", "https://a b"]
+)
+def test_what_pages_lead_to_is_an_https_url(tmp_path: Path, url: str) -> None:
+    path = written(
+        tmp_path,
+        ('cps_url = "https://ca.example.jp/cps"', f'cps_url = "{url}"'),
+        ('privacy_url = "https://ca.example.jp/privacy"', f'privacy_url = "{url}"'),
+        ('# self_test_url = "https://www.example.jp/warifu-self-test"', f'self_test_url = "{url}"'),
+    )
+    told = faults(path)
+    assert {fault.partition(":")[0] for fault in told} == {
+        "profile.cps_url", "operator.privacy_url", "operator.self_test_url",
+    }  # fmt: skip
+    assert all("must be an https URL" in fault for fault in told)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.3:8000", "[::1]"])
+def test_on_this_machine_a_page_may_lead_to_plain_http(tmp_path: Path, host: str) -> None:
+    test = "https://www.example.jp/warifu-self-test"
+    path = written(tmp_path, (f'# self_test_url = "{test}"', f'self_test_url = "http://{host}/self-test"'))
+    assert load(path).operator.self_test_url == f"http://{host}/self-test"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("mail_days = 30", "mail_days = 40"), ("[14, 7, 1]", "[1, 7, 14]"), ("[14, 7, 1]", "[30]")],
+)
+def test_renewal_times_must_come_in_their_order(tmp_path: Path, change: tuple[str, str]) -> None:
+    assert [fault.partition(":")[0] for fault in faults(written(tmp_path, change))] == ["[renewal]"]
+
+
+def test_days_of_reminders_are_whole_numbers(tmp_path: Path) -> None:
+    for wrong in ('["14"]', "[7.5]", "[true]", "7"):
+        assert "whole numbers" in faults(written(tmp_path, ("[14, 7, 1]", wrong)))[0]
 
 
 @pytest.mark.parametrize("text", ["", "public_url =", "\x00", "[server]\npublic_url = 3"])

@@ -1,6 +1,7 @@
 """RFC 9773: how a certificate is named, and when it is renewed."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -59,7 +60,7 @@ def test_the_window_goes_from_44_to_33_days_before_the_end() -> None:
 
 
 def test_an_operator_may_grant_no_grace_and_mail_on_the_last_day() -> None:
-    assert RenewalTimes(mail_days=1, grace_days=0) == RenewalTimes(45, 44, 33, 1, 0)
+    assert RenewalTimes(mail_days=1, grace_days=0, reminders=()) == RenewalTimes(45, 44, 33, 1, 0, ())
 
 
 @pytest.mark.parametrize(
@@ -71,8 +72,12 @@ def test_an_operator_may_grant_no_grace_and_mail_on_the_last_day() -> None:
         {"mail_days": 33},
         {"mail_days": 0},
         {"grace_days": -1},
+        {"reminders": (30,)},
+        {"reminders": (7, 7)},
+        {"reminders": (1, 7)},
+        {"reminders": (7, 0)},
     ],
 )
-def test_times_out_of_order_are_refused(days: dict[str, int]) -> None:
+def test_times_out_of_order_are_refused(days: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="days"):
         RenewalTimes(**days)

@@ -35,6 +35,7 @@ REQUESTS = [
     AuthorizationUpdate(),
     AccountUpdate(("mailto:a@ca.example",), AccountStatus.DEACTIVATED),
     NewOrder((CN, Identifier(IdentifierType.DNS, "f123456-001")), "AA.AQ"),
+    NewOrder((CN,), device=DEVICE),
     Finalize(b"\x30\x00"),
     RevokeCertificate(b"\x30\x00", RevocationReason.keyCompromise),
     KeyChange("https://ca.example/acme/account/1", {"kty": "EC"}),

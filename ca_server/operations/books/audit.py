@@ -18,8 +18,8 @@ _Entry = tuple[str, str]
 def audit(ledger: Ledger) -> Book:
     """Balance states with entries.
 
-    - a certificate was planned, and issued, revoked or aborted; a seat approved or revoked; a credential made; an
-      account bound; an institution and an officer registered; a CRL published; a mail ended
+    - a certificate was planned, and issued, revoked or aborted; a seat approved, revoked or lapsed; a credential made;
+      an account bound; an institution and an officer registered; a CRL published; a mail ended
     - each step of an application was taken by the officer whom it names
     - a certificate that the log saw planned or issued is on record
     """
@@ -71,6 +71,8 @@ def _wanted(ledger: Ledger) -> Iterator[_Entry]:
         yield "seat approved", seat.cn
         if seat.status == SeatStatus.REVOKED:
             yield "seat revoked", seat.cn
+        if seat.status == SeatStatus.LAPSED:
+            yield "seat lapsed", seat.cn
     yield from (("credential made", row.id) for row in ledger.credentials)
     yield from (("account bound", f"account:{row.id}") for row in ledger.accounts)
     yield from (("institution registered", row.code) for row in ledger.institutions)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from ca_server.clock import DAY
+from ca_server.clock import DAY, day_in_tokyo
 from ca_server.domain.applications import Status
 from ca_server.domain.certificates import CertificateStatus
 from ca_server.domain.credentials import CredentialKind, CredentialStatus
@@ -22,6 +22,7 @@ def mails(ledger: Ledger) -> Book:
     - a credential has its URL mail and its password mail; a certificate its *fetched*, a published revocation its
       *revoked* (one that only gave a plan up has none), a returned or withdrawn application its mail, a first pair that
       ran out its *expired-unused*, once each; an administrator change that was carried out one or two *changed*
+    - a certificate whose renewal was asked for has a renewal pair; no other is reminded of, and none twice on a day
     - a call has its *suspended*, or asks for its form, and a suspension that was released its *released*
     - a mail names a thing that there is
     - none is dead, unless its credential ended since; none is void whose credential lives
@@ -39,6 +40,7 @@ def _mails(ledger: Ledger) -> Iterator[str]:
     for name, kind, key in _told(ledger):
         if rows[kind, key] != 1:
             yield f"{name} has {rows[kind, key] or 'no'} {kind} mail{'s' if rows[kind, key] else ''}."
+    yield from _of_renewals(ledger)
     yield from _of_calls(ledger, rows)
     yield from _each(ledger)
 
@@ -67,6 +69,24 @@ def _told(ledger: Ledger) -> Iterator[tuple[str, str, str]]:
     for credential in ledger.credentials:
         if credential.status == CredentialStatus.EXPIRED and credential.kind == CredentialKind.ENROL:
             yield f"The expired credential {credential.id} of {credential.cn}", "expired-unused", credential.id
+
+
+def _of_renewals(ledger: Ledger) -> Iterator[str]:
+    """Balance the notices that certificates remember (0 is none: their seat lapsed) with pairs and reminders."""
+    asked = {row.serial for row in ledger.certificates if row.last_notice}
+    lapsed = {row.serial for row in ledger.certificates if row.last_notice == 0}
+    paired = {row.cn for row in ledger.credentials if row.kind == CredentialKind.RENEW}
+    for row in ledger.certificates:
+        if row.serial in asked and row.cn not in paired:
+            yield f"The renewal of {row.serial} of {row.cn} was asked for, but no pair was made."
+    reminders = [mail for mail in ledger.mails if mail.kind == "renewal-reminder"]
+    for mail in reminders:
+        if mail.serial not in asked | lapsed:
+            yield f"The renewal-reminder mail {mail.id} of {mail.cn} is about a renewal that was not asked for."
+    a_day = Counter((mail.serial, day_in_tokyo(mail.created_at)) for mail in reminders)
+    for (serial, day), count in a_day.items():
+        if count > 1:
+            yield f"The certificate {serial} was reminded of {count} times on {day}."
 
 
 def _of_calls(ledger: Ledger, rows: Counter[tuple[str, str | None]]) -> Iterator[str]:

@@ -18,7 +18,8 @@ def seats(ledger: Ledger, now: int) -> Book:
 
     - its CN is its institution's code and number, and the institution gave that number out
     - the application that it names has it as a half that is done, and the other way round
-    - an active one has had a certificate; a revoked one has no certificate, credential or account left, and a decision
+    - an active one has had a certificate; a revoked one has no certificate, credential or account left, and a decision;
+      a lapsed one has had a certificate, and has no credential left
     - one live credential at most
     - a suspended one has its call, which was not released, and no certificate that is good
     """
@@ -81,8 +82,10 @@ class _Left:
         """Yield what the seat has and should not have, or should have and has not."""
         if self._credentials[seat.cn] > 1:
             yield f"The seat {seat.cn} has {self._credentials[seat.cn]} live credentials."
-        if seat.status == SeatStatus.ACTIVE and seat.cn not in self._stored:
-            yield f"The seat {seat.cn} is active, but no certificate of it is stored."
+        if seat.status in (SeatStatus.ACTIVE, SeatStatus.LAPSED) and seat.cn not in self._stored:
+            yield f"The seat {seat.cn} is {seat.status}, but no certificate of it is stored."
+        if seat.status == SeatStatus.LAPSED and self._credentials[seat.cn]:
+            yield f"The seat {seat.cn} lapsed and still has a live credential."
         if seat.status == SeatStatus.APPROVED and seat.cn in self._stored:
             yield f"The seat {seat.cn} is only approved, but a certificate of it is stored."
         if seat.status == SeatStatus.REVOKED and self._things[seat.cn]:

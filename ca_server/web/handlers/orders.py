@@ -1,6 +1,7 @@
 """Orders, authorizations and certificates (RFC 8555 §7.4, §7.5)."""
 
 import dataclasses
+import json
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -40,7 +41,11 @@ class OrderHandlers:
         self.orders_an_hour.require(signed.account)
         asked = NewOrder.parse(signed.members())
         request = enrolment.Request(
-            new_id(), _pairs(asked.identifiers), asked.replaces, _replaced_serial(asked.replaces, self.issuer_key_id)
+            new_id(),
+            _pairs(asked.identifiers),
+            asked.replaces,
+            _replaced_serial(asked.replaces, self.issuer_key_id),
+            None if asked.device is None else json.dumps(asked.device.render()),
         )
         now = self.clock.now()
         opened = await self.database.write(enrolment.order, signed.account, request, self.room.rules, now)

@@ -83,6 +83,16 @@ export const REFUSALS = {
     what: "The certificate is still being issued.",
     remedy: `In some minutes press “Try again”, or open the same URL again. If it goes on: ${CALL}`,
   },
+  tooEarly: {
+    title: "It is too early to renew",
+    what: "The time to renew this certificate has not come.",
+    remedy: `Open the same URL again nearer to its end. If it is urgent: ${CALL}`,
+  },
+  lapsed: {
+    title: "The time to renew is over",
+    what: "The certificate ended too long ago to be renewed.",
+    remedy: `A new certificate is needed: the administrator files a DCM904 or DCM902. If in doubt: ${CALL}`,
+  },
   alreadyReplaced: {
     title: "It has been renewed already",
     what: "This certificate has been renewed, by itself or in another way.",

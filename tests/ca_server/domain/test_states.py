@@ -36,6 +36,13 @@ def test_only_a_living_seat_is_suspended_and_only_a_suspended_one_released() -> 
         Seat(CN, SeatStatus.ACTIVE).released()
 
 
+def test_only_an_active_seat_lapses_and_it_is_not_suspended_any_more() -> None:
+    assert Seat(CN, SeatStatus.ACTIVE).lapsed() == Seat(CN, SeatStatus.LAPSED)
+    for status in set(SeatStatus) - {SeatStatus.ACTIVE}:
+        with pytest.raises(NotAllowed):
+            Seat(CN, status).lapsed()
+
+
 def test_every_seat_but_a_revoked_one_can_be_revoked() -> None:
     for status in set(SeatStatus) - {SeatStatus.REVOKED}:
         assert Seat(CN, status).revoked().status is SeatStatus.REVOKED

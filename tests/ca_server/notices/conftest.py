@@ -52,6 +52,7 @@ def facts() -> dict[str, object]:
         "expires": NOON + 30 * 86_400,
         "wrong_passwords": 10,
         "reissued": True,
+        "ended": False,
         "not_after": NOON + 29 * 86_400,
         "serial": "d1ff1e5eed",
         "fetched_at": NOON,

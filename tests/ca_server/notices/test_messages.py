@@ -27,6 +27,7 @@ FACTS: dict[str, object] = {
     "not_after": MOMENT,
     "wrong_passwords": 10,
     "reissued": True,
+    "ended": False,
     "serial": "2914e32e",
     "fetched_at": MOMENT,
     "host_name": "PC-7",

@@ -301,8 +301,10 @@ def test_a_mail_reads_back_as_it_was_written(messages: Messages, facts: Facts, k
     read = parsed(messages.compose(rendered, "hanako@bank.example", "0mail0", NOON))
     assert read.defects == []
     assert read["Subject"] == rendered.subject
-    assert read.get_content().replace("\r\n", "\n") == rendered.text
-    assert read.get_content_type() == "text/plain"
+    body = read.get_body()
+    assert body is not None
+    assert body.get_content().replace("\r\n", "\n") == rendered.text
+    assert body.get_content_type() == "text/plain"
     assert read["From"].addresses[0].display_name == "割符試験認証局"
     assert read["From"].addresses[0].addr_spec == "notice@ca.example.jp"
     assert [each.addr_spec for each in read["To"].addresses] == ["hanako@bank.example"]

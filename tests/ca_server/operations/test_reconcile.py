@@ -107,6 +107,8 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("F123456-004 names application 1, which did not", "DELETE FROM application_item WHERE new_cn = 'F123456-004'"),
         ("recorded as number 900", seat("number = 900")),
         ("F123456-004 is active, but no certificate", seat("status = 'active'")),
+        ("F123456-004 is lapsed, but no certificate", seat("status = 'lapsed'")),
+        ("F123456-004 lapsed and still has a live", seat("status = 'lapsed'")),
         ("F123456-003 is only approved, but", "UPDATE seat SET status = 'approved' WHERE cn = 'F123456-003'"),
         (
             "still has the account {account}",
@@ -229,6 +231,12 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
             " (application, reason, furigana, family_name, given_name, email, half, changed_at)"
             " VALUES (3, 'other', 'a', 'b', 'c', 'd@example.jp', 'done', 1)",
         ),
+        ("{third} of F123456-003 was asked for, but no pair was made", third("last_notice = 30")),
+        ("is about a renewal that was not asked for", mail("kind = 'renewal-reminder'")),
+        (
+            "{third} was reminded of 2 times on",
+            "UPDATE outbox SET kind = 'renewal-reminder', serial = :third WHERE kind IN ('revoked', 'suspended')",
+        ),
         ("is about abc, which is not there", mail("serial = 'abc'")),
         ("'lost', which there is none of", mail("status = 'lost'")),
     ],
@@ -239,6 +247,7 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("'certificate aborted' about {aborted}", no_entry("certificate aborted")),
         ("'seat approved' about F123456-001", no_entry("seat approved")),
         ("'seat revoked' about F123456-002", no_entry("seat revoked")),
+        ("'seat lapsed' about F123456-004", seat("status = 'lapsed'")),
         ("'credential made' about {live}", no_entry("credential made")),
         ("'account bound' about account:{account}", no_entry("account bound")),
         ("'institution registered' about F123456", no_entry("institution registered")),

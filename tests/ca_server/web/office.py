@@ -29,7 +29,7 @@ from ca_server.domain.reasons import Reason
 from ca_server.ids import new_id
 from ca_server.operations import applications, carrying_out, invitation, publication, revocation, suspension
 from ca_server.operations.revocation import Decision
-from ca_server.store import credentials, officers
+from ca_server.store import credentials, officers, outbox
 from protocol.credential import mac_key
 from protocol.names import CommonName
 from protocol.vocabulary import RevocationReason
@@ -197,6 +197,15 @@ class Office:
     async def revoke_seat(self, number: int = 1) -> None:
         decision = Decision(RevocationReason.superseded, "officer:test", self.clock.now())
         await self.write(revocation.revoke_seat, self.cn(number), decision, crl_entry)
+
+    async def ask_for_renewal(self) -> None:
+        """Mail what is due about renewals, and let seats lapse, as the schedule does."""
+        await self.wiring._ask_for_renewal(self.clock.now())
+
+    async def deliver(self) -> None:
+        """Deliver every mail that is due."""
+        while self.look(outbox.due, self.clock.now(), 1):
+            await self.wiring._deliver(self.clock.now())
 
     async def publish(self) -> int:
         """Publish the CRL, as the schedule does, and return its number."""
