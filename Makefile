@@ -2,12 +2,14 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# `tpm` is compiled and needs libtss2-dev, pkg-config and gcc; without it the tests of that store skip.
+EXTRAS ?= dev
 
 .PHONY: demo serve test check drills bench screenshots clean
 
 $(READY): pyproject.toml
 	@test -x $(BIN)/python || python3 -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(READY)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-from client.config import STORE, Settings, agent
+from client.config import Settings, agent
 from client.stores.folder import SeatFolder
 from client.transport import Answer, Tell, Transport, open_transport
 from keys.algorithms import PrivateKey
@@ -51,9 +51,16 @@ async def connected(folder: SeatFolder, settings: Settings, tell: Tell) -> Async
         yield transport
 
 
-def this_device() -> Device:
-    """Return what the list of PCs is told of this one."""
-    return Device(*(_showable(each) for each in (socket.gethostname(), platform.platform(), STORE, agent())))
+def this_device(store: str) -> Device:
+    """Return what the list of PCs is told of this one; `store` is the word of how its keys are held."""
+    return Device(*(_showable(each) for each in (socket.gethostname(), _system(), store, agent())))
+
+
+def _system() -> str:
+    """Return system, version and machine; `platform.platform` would start a program to find as much out."""
+    found = platform.uname()
+    versions = {"Windows": ("Windows", found.version), "Darwin": ("macOS", platform.mac_ver()[0])}
+    return " ".join((*versions.get(found.system, (found.system, found.release)), found.machine))
 
 
 def _showable(text: str) -> str:

@@ -10,9 +10,12 @@ import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
+from client.columns import wrapped
+from client.config import default_file
 from client.errors import ClientError, Misuse
 from client.language import Language, choose, sentence
 
@@ -26,26 +29,37 @@ class Console:
 
     language: Language
     json: bool
+    quiet: bool = False
 
     def say(self, text: str, **facts: object) -> str:
         """Return a sentence in the reader's language; what a server says in it cannot steer the terminal."""
         return self.language.say(text, **{name: _harmless(fact) for name, fact in facts.items()})
 
     def tell(self, text: str, **facts: object) -> None:
-        """Show how it goes, on standard error."""
-        click.echo(self.say(text, **facts), err=True)
+        """Show how it goes, on standard error, unless nobody wants to know."""
+        if not self.quiet:
+            click.echo("\n".join(wrapped(self.say(text, **facts))), err=True)
 
     def result(self, document: Mapping[str, object], lines: Sequence[str]) -> None:
         """Show what came out: the document to a program, the lines to a person."""
-        click.echo(json.dumps(document, ensure_ascii=False) if self.json else "\n".join(lines))
+        if self.json:
+            click.echo(json.dumps(document, ensure_ascii=False))
+        elif lines:
+            click.echo("\n".join(lines))
+
+    def detail(self, error: ClientError) -> str:
+        """Return what went wrong and what to do next."""
+        return " ".join(self.say(each, **error.facts) for each in (error.sentence, error.remedy) if each)
 
     def error(self, error: ClientError) -> None:
         """Show what went wrong and what to do next."""
-        detail = " ".join(self.say(each, **error.facts) for each in (error.sentence, error.remedy) if each)
+        detail = self.detail(error)
         if self.json:
             click.echo(json.dumps(error_document(error, detail), ensure_ascii=False))
-        coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        click.echo(click.style(f"warifu: {detail}", fg="red") if coloured else f"warifu: {detail}", err=True)
+        text = "\n".join(wrapped(f"warifu: {detail}"))
+        # pythonw has no standard error (Windows' task starts us without a window)
+        coloured = sys.stderr is not None and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        click.echo(click.style(text, fg="red") if coloured else text, err=True)
 
     def confirmed(self, text: str, **facts: object) -> bool:
         """Ask a question on standard error and return the answer, "no" if it is just Enter.
@@ -87,10 +101,29 @@ def console_for(arguments: Sequence[str]) -> Console:
 
     Looked up before the command line is parsed, because what is wrong with it must be said too.
     """
-    wanted = None
-    for place, argument in enumerate(arguments):
-        if argument.startswith("--lang="):
-            wanted = argument.removeprefix("--lang=")
-        elif argument == "--lang" and place + 1 < len(arguments):
-            wanted = arguments[place + 1]
+    wanted = _given("--lang", arguments) or _preferred(_given("--config", arguments))
     return Console(choose(wanted, os.environ), "--json" in arguments)
+
+
+def _given(option: str, arguments: Sequence[str]) -> str | None:
+    """Return the value of an option, the last one given, None if it is not there."""
+    value = None
+    for place, argument in enumerate(arguments):
+        if argument.startswith(f"{option}="):
+            value = argument.removeprefix(f"{option}=")
+        elif argument == option and place + 1 < len(arguments):
+            value = arguments[place + 1]
+    return value
+
+
+def _preferred(config: str | None) -> str | None:
+    """Return the language that the configuration file names; a bad file is told of by whoever needs the rest."""
+    path = default_file() if config is None else Path(config)
+    if not path.is_file():
+        return None
+    from client.config_file import read_preferences
+
+    try:
+        return read_preferences(path).language
+    except Misuse:
+        return None

@@ -15,8 +15,9 @@ from client.config import Settings
 from client.errors import CALL_HELP_DESK, ClientError
 from client.language import sentence
 from client.order import obtain
+from client.stores.custody import chosen_custody
 from client.stores.files import FilesStore, credential_name
-from client.stores.folder import Record, SeatFolder
+from client.stores.folder import Record, SeatFolder, renew_account_key
 from client.stores.generation import Generation
 from client.transport import Tell, Transport, open_transport
 from protocol import jws
@@ -73,6 +74,7 @@ async def enrol(url: str, store: FilesStore, person: Person, settings: Settings)
         if seat is not None:
             return Enrolled(seat, fresh=False)
         folder = store.pending_with(credential_name(kid))
+        custody = chosen_custody(settings) if folder is None else folder.record().custody
         password = person.password() if folder is None else person.given_password()
         address = _address(url, kid)
         if folder is not None:
@@ -80,7 +82,9 @@ async def enrol(url: str, store: FilesStore, person: Person, settings: Settings)
         ca_file = settings.ca_file or (None if folder is None else folder.trusted)
         async with open_transport(settings, ca_file, address, person.tell) as transport:
             if folder is None:
-                folder = await _begun(transport, address, kid, store, settings)
+                found = await _invitation(transport, address, kid)
+                trusted = None if settings.ca_file is None else settings.ca_file.read_bytes()
+                folder = store.begin(Record(found.directory, credential_name(kid), custody=custody), trusted)
             attempt = _Attempt(transport, folder, store, person, kid, password)
             return Enrolled(await attempt.run(), fresh=True)
 
@@ -119,12 +123,6 @@ def _address(url: str, kid: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.rpartition(PATH)[0]}{PATH}{kid}"
 
 
-async def _begun(transport: Transport, address: str, kid: str, store: FilesStore, settings: Settings) -> SeatFolder:
-    found = await _invitation(transport, address, kid)
-    trusted = None if settings.ca_file is None else settings.ca_file.read_bytes()
-    return store.begin(Record(found.directory, credential_name(kid)), trusted)
-
-
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     """One run at a URL, from binding to installing; `password` is None as long as nobody had to give it."""
@@ -152,7 +150,7 @@ class _Attempt:
             if problem.status != 401:
                 raise
         self.person.tell(sentence("The server no longer takes this PC's key; trying once more with a new one."))
-        self.folder.renew_account_key()
+        renew_account_key(self.folder)
         return await self._once()
 
     async def _once(self) -> SeatFolder:
@@ -179,8 +177,9 @@ class _Attempt:
                 return self._remembered(*found)
         self.person.tell(sentence("Binding this PC to the URL."))
         mac = mac_key(self.kid, self.password or self.person.password())
+        device = this_device(self.folder.record().custody.store)
         binding = jws.bind(self.kid, mac, self.transport.directory.new_account, key.public_key())
-        request = NewAccount(terms_of_service_agreed=True, external_account_binding=binding, device=this_device())
+        request = NewAccount(terms_of_service_agreed=True, external_account_binding=binding, device=device)
         return self._remembered(*await open_account(self.transport, key, request))
 
     def _remembered(self, account: Account, state: AccountState) -> Account:
@@ -194,6 +193,14 @@ class _Attempt:
         record = self.folder.record()
         assert record.seat is not None  # noqa: S101  written together with the account
         if not record.agreed:
+            if record.seat.renewal and not self._has_predecessor(record.seat):
+                self.person.tell(
+                    sentence(
+                        "Warning: the certificate {cn}, which this URL renews, is not on this PC. If another PC holds "
+                        "it, say no and open the URL there; if that PC was replaced, your administrator files a DCM904."
+                    ),
+                    cn=record.seat.common_name,
+                )
             if not self.person.agrees(record.seat):
                 self.store.discard(self.folder)
                 raise ClientError(
@@ -202,3 +209,6 @@ class _Attempt:
                 )
             self.folder.write(replace(record, agreed=True))
         return record.seat
+
+    def _has_predecessor(self, seat: Seat) -> bool:
+        return any(each.path.name == str(seat.common_name) for each in self.store.seats())

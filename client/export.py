@@ -5,6 +5,7 @@ from pathlib import Path
 
 from client.errors import Misuse
 from client.language import sentence
+from client.stores.custody import EXPORTABLE, Custody
 from client.stores.generation import Generation
 from keys.keystore import export_pkcs12, write_private
 
@@ -31,6 +32,17 @@ class Export:
                 sentence("{path} exists already, or its folder does not."),
                 facts={"path": self.path},
                 fields={"--p12": str(self.path)},
+            )
+
+    def require_exportable(self, custody: Custody) -> None:
+        """Do nothing when the store gives keys out. Raises Misuse otherwise."""
+        if custody.store not in EXPORTABLE:
+            raise Misuse(
+                "notExportable",
+                sentence("A key of the store {store} cannot be written to a file: it does not leave its place."),
+                sentence("Leave --p12 out, or choose --store files."),
+                facts={"store": custody.store},
+                fields={"--p12": custody.store},
             )
 
     def write(self, generation: Generation, name: str) -> None:

@@ -8,10 +8,11 @@ import sys
 import threading
 from collections.abc import Sequence
 from copy import copy
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
+from client.columns import HelpPage
 from client.console import Console, console_for
 from client.errors import ClientError, Misuse, from_keys, from_problem
 from client.language import Language, sentence
@@ -19,28 +20,59 @@ from keys.errors import KeysError
 from protocol.credential import BadCredential
 from protocol.problems import Problem
 
+FAILURES: Final = (ClientError, Problem, KeysError, BadCredential, OSError)
+"""What commands raise, besides click's own."""
+
+
+class _Context(click.Context):
+    """One run of a command; its help page is ours."""
+
+    def make_formatter(self) -> click.HelpFormatter:
+        """Return an empty help page."""
+        page = HelpPage(width=self.terminal_width, max_width=self.max_content_width)
+        page.language = _language(self)
+        return page
+
 
 class Command(click.Command):
     """A command whose help is in the reader's language."""
 
+    context_class = _Context
+
     def get_help(self, ctx: click.Context) -> str:
         """Return the help page."""
-        return click.Command.get_help(_spoken(self, _language(ctx)), ctx)
+        return click.Command.get_help(_spoken(self, ctx), ctx)
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option that shows the page."""
+        return _spoken_help(click.Command.get_help_option(self, ctx), ctx)
 
     def get_short_help_str(self, limit: int = 45) -> str:
         """Return the line of the command in its group's help."""
-        summary, context = self.help or "", click.get_current_context(silent=True)
-        return summary if context is None else _language(context).say(summary)
+        return _summary(self)
 
 
-class Front(click.Group):
-    """The group of all commands; it ends the process with the exit code of what happened."""
+class Group(click.Group):
+    """A group of commands whose help is in the reader's language."""
 
+    context_class = _Context
     command_class = Command
 
     def get_help(self, ctx: click.Context) -> str:
         """Return the help page."""
-        return click.Group.get_help(_spoken(self, _language(ctx)), ctx)
+        return click.Group.get_help(_spoken(self, ctx), ctx)
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option that shows the page."""
+        return _spoken_help(click.Command.get_help_option(self, ctx), ctx)
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the line of the group in the help of the group above."""
+        return _summary(self)
+
+
+class Front(Group):
+    """The group of all commands; it ends the process with the exit code of what happened."""
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
         """Run the command line (`sys.argv` if None). Raises SystemExit, always."""
@@ -52,10 +84,10 @@ class Front(click.Group):
             signal.signal(signal.SIGINT, _interrupt)
         try:
             outcome = super().main(arguments, prog_name, obj=console, **extra)
-        except (ClientError, Problem, KeysError, BadCredential, click.ClickException, click.Abort, OSError) as error:
-            told = _told(error)
-            console.error(told)
-            sys.exit(told.exit_code)
+        except (*FAILURES, click.ClickException, click.Abort) as error:
+            failure = told(error)
+            console.error(failure)
+            sys.exit(failure.exit_code)
         sys.exit(outcome if isinstance(outcome, int) else 0)
 
 
@@ -63,7 +95,8 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _told(error: Exception) -> ClientError:
+def told(error: Exception) -> ClientError:
+    """Return what an error is to the person and the program that ran the command."""
     match error:
         case ClientError():
             return error
@@ -77,14 +110,7 @@ def _told(error: Exception) -> ClientError:
                 fields={"url": str(error)},
             )
         case click.UsageError():
-            option = error.param.opts[-1] if isinstance(error, click.BadParameter) and error.param else "usage"
-            return Misuse(
-                "usage",
-                "{reason}",
-                sentence("`warifu COMMAND --help` shows what there is."),
-                facts={"reason": error.format_message()},
-                fields={option: error.format_message()},
-            )
+            return _misused(error)
         case click.Abort():
             return ClientError("aborted", sentence("Stopped. Run the same command again to go on."))
         case KeysError() | OSError():
@@ -93,18 +119,59 @@ def _told(error: Exception) -> ClientError:
             return ClientError("failed", "{reason}", facts={"reason": error})
 
 
+def _misused(error: click.UsageError) -> Misuse:
+    """Return what click found wrong with the command line, in our words where there are some."""
+    facts = {"reason": error.format_message(), "name": ""}
+    option, what = "usage", "{reason}"
+    match error:
+        case click.NoSuchCommand():
+            facts["name"], what = error.command_name, sentence("There is no command {name}.")
+        case click.NoSuchOption():
+            facts["name"], what = error.option_name, sentence("There is no option {name}.")
+        case click.MissingParameter() if error.param is not None:
+            option, facts["name"] = error.param.opts[-1], _shown_name(error.param)
+            what = sentence("{name} is missing.")
+        case click.BadParameter() if error.param is not None:
+            option, facts["name"], facts["reason"] = error.param.opts[-1], _shown_name(error.param), error.message
+            what = sentence("{name} cannot be used: {reason}")
+    remedy = sentence("`warifu COMMAND --help` shows what there is.")
+    return Misuse("usage", what, remedy, facts=facts, fields={option: facts["reason"]})
+
+
+def _shown_name(parameter: click.Parameter) -> str:
+    """Return what the help page calls a parameter."""
+    return parameter.human_readable_name.strip("[]") if isinstance(parameter, click.Argument) else parameter.opts[-1]
+
+
 def _language(ctx: click.Context) -> Language:
     console = ctx.find_object(Console)
     return console_for(()).language if console is None else console.language
 
 
-def _spoken(command: click.Command, language: Language) -> click.Command:
-    """Return a copy of a command that explains itself in a language."""
+def _spoken(command: click.Command, ctx: click.Context) -> click.Command:
+    """Return a copy of a command that explains itself in the reader's language."""
     spoken = copy(command)
     if command.help:
-        spoken.help = language.say(command.help)
-    spoken.params = [copy(parameter) for parameter in command.params]
-    for parameter in spoken.params:
-        if isinstance(parameter, click.Option) and parameter.help:
-            parameter.help = language.say(parameter.help)
+        spoken.help = _language(ctx).say(command.help)
+    spoken.params = [_spoken_option(parameter, ctx) for parameter in command.params]
+    return spoken
+
+
+def _summary(command: click.Command) -> str:
+    summary, context = command.help or "", click.get_current_context(silent=True)
+    return summary if context is None else _language(context).say(summary)
+
+
+def _spoken_help(option: click.Option | None, ctx: click.Context) -> click.Option | None:
+    """Return the option --help, which click keeps and compares by identity, with its help in the reader's language."""
+    if option is not None:
+        option.help = _language(ctx).say(sentence("Show this message and exit."))
+    return option
+
+
+def _spoken_option(parameter: click.Parameter, ctx: click.Context) -> click.Parameter:
+    if not isinstance(parameter, click.Option) or not parameter.help:
+        return parameter
+    spoken = copy(parameter)
+    spoken.help = _language(ctx).say(parameter.help)
     return spoken

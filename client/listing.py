@@ -1,19 +1,20 @@
 """Shows the certificates of this PC, to programs as documents and to people as lines of at most 80 columns."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from io import StringIO
 from typing import Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from client.clock import now
+from client.columns import WIDTH
 from client.console import Console
 from client.language import sentence
 from client.stores.folder import SeatFolder
-from client.stores.generation import CERTIFICATE, CHAIN, KEY, Generation
+from client.stores.generation import CERTIFICATE, CHAIN, Generation
+from client.stores.key_slot import KeySlot
 from protocol.members import rfc3339
-
-WIDTH: Final = 80
 
 _LONGEST_NAME = 30  # columns that the others leave
 
@@ -21,16 +22,25 @@ VALID: Final = "valid"
 EXPIRED: Final = "expired"
 REVOKED: Final = "revoked"
 
-_WORDS = {VALID: sentence("valid"), EXPIRED: sentence("expired"), REVOKED: sentence("revoked")}
+SUSPENDED: Final = "suspended"
+UNKNOWN: Final = "unknown"
+
+_WORDS = {
+    VALID: sentence("valid"),
+    EXPIRED: sentence("expired"),
+    REVOKED: sentence("revoked"),
+    SUSPENDED: sentence("suspended"),
+    UNKNOWN: sentence("unknown to the server"),
+}
 _LABELS = {
     "cn": sentence("CN"),
     "institution": sentence("Institution"),
+    "not_after": sentence("Valid to"),
     "status": sentence("Status"),
     "subject": sentence("Subject"),
     "issuer": sentence("Issuer"),
     "serial": sentence("Serial"),
     "not_before": sentence("Valid from"),
-    "not_after": sentence("Valid to"),
     "sha256": sentence("SHA-256"),
     "key": sentence("Private key"),
     "certificate": sentence("Certificate"),
@@ -55,6 +65,8 @@ def describe(folder: SeatFolder, generation: Generation) -> dict[str, object]:
         "institution": None if seat is None else seat.institution_name,
         "generation": int(generation.path.name),
         "live": folder.live() == generation,
+        "holding": generation.slot.store,
+        "copyable": generation.slot.holding().copyable,
     }
 
 
@@ -66,15 +78,35 @@ def describe_whole(folder: SeatFolder, generation: Generation) -> dict[str, obje
         "subject": certificate.subject.rfc4514_string(),
         "issuer": certificate.issuer.rfc4514_string(),
         "sha256": certificate.fingerprint(SHA256()).hex(),
-        "key": str(generation.path / KEY),
+        "key": generation.slot.holding().address,
         "certificate": str(generation.path / CERTIFICATE),
         "chain": str(generation.path / CHAIN),
+        "account_holding": folder.account_slot.store,
+        "account_copyable": folder.account_slot.holding().copyable,
     }
 
 
 def certificates(folders: Sequence[SeatFolder]) -> list[tuple[SeatFolder, Generation]]:
     """Return every certificate of some seats, old and renewed."""
     return [(folder, each) for folder in folders for each in folder.generations() if each.complete]
+
+
+def holdings(pairs: Sequence[tuple[SeatFolder, Generation]], console: Console) -> list[str]:
+    """Return how the keys of some certificates are held, and those of their accounts, each way once."""
+    lines: dict[str, None] = {}
+    for folder, generation in pairs:
+        certified, account = (_held(each, console) for each in (generation.slot, folder.account_slot))
+        if certified == account:
+            lines[console.say("Private keys: {held}", held=certified)] = None
+        else:
+            lines[console.say("Keys of certificates: {held}", held=certified)] = None
+            lines[console.say("Keys of accounts: {held}", held=account)] = None
+    return list(lines)
+
+
+def _held(slot: KeySlot, console: Console) -> str:
+    holding = slot.holding()
+    return console.say(holding.sentence, **holding.facts)
 
 
 def lines_of(document: dict[str, object], console: Console) -> list[str]:
@@ -109,10 +141,10 @@ def table(documents: Sequence[dict[str, object]], console: Console) -> list[str]
 
 
 def _days_left(not_after: str) -> int:
-    return (datetime.fromisoformat(not_after) - datetime.now(UTC)).days
+    return (datetime.fromisoformat(not_after) - now()).days
 
 
 def _status(generation: Generation) -> str:
     if generation.revoked_at() is not None:
         return REVOKED
-    return EXPIRED if datetime.now(UTC) > generation.certificate().not_valid_after_utc else VALID
+    return EXPIRED if now() > generation.certificate().not_valid_after_utc else VALID

@@ -2,40 +2,45 @@
 
 The account key proves whose seat it is, also after the certificate's end. The server suggests a window (§4.2); within
 it each certificate has a moment of its own, drawn from its identifier, so that PCs spread and every run agrees. Without
-an answer the last 30 days count. The old certificate stays valid and stays on the PC (U4).
+an answer the last 30 days count. The old certificate stays valid and stays on the PC to its end (U4).
+
+What the server says for good (revoked, lapsed, renewed elsewhere) is remembered, and after three days no longer asked.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
 
-from client.account import Account, connected
+from client.account import Account, connected, this_device
+from client.clock import now
 from client.config import Settings
-from client.errors import ClientError, NeedsPerson, TryLater, from_keys, from_problem
+from client.errors import ClientError, NeedsPerson, TryLater, from_problem
 from client.language import sentence
 from client.order import obtain
+from client.renewal_memory import NOTHING_TO_RENEW, Memory, recall, remember
 from client.stores.folder import SeatFolder, make_live
 from client.stores.generation import Generation, give_up_generation
 from client.transport import Tell, Transport
-from keys.errors import KeysError
 from protocol.names import CommonName
 from protocol.problems import Problem
 from protocol.renewal_info import certificate_id
 from protocol.requests import NewOrder
 from protocol.resources import Identifier, RenewalInfo
-from protocol.vocabulary import IdentifierType
+from protocol.vocabulary import IdentifierType, RefusalReason
 
 FALLBACK: Final = timedelta(days=30)
 """How long before the end a certificate is due when the server does not say."""
 
+_LAST_WORDS = ("accountEnded", "alreadyRevoked", "alreadyReplaced")
+
 
 @dataclass(frozen=True, slots=True)
-class Renewed:
-    """A seat has a new certificate."""
+class Due:
+    """The live certificate is to be renewed now, or its renewal is under way."""
 
     generation: Generation
 
@@ -48,64 +53,49 @@ class NotDue:
     due_at: datetime
 
 
-async def renew_all(
-    folders: Sequence[SeatFolder], settings: Settings, tell: Tell, *, force: bool
-) -> list[tuple[SeatFolder, Renewed | NotDue | ClientError]]:
-    """Renew several seats and return what became of each, for the trouble of one is none of the others'."""
-    return [(folder, await _outcome(folder, settings, tell, force=force)) for folder in folders]
+async def decide(
+    folder: SeatFolder, settings: Settings, tell: Tell, *, force: bool, keep: Callable[[SeatFolder, Memory], None]
+) -> Due | NotDue:
+    """Tell whether a seat's live certificate is to be renewed; `keep` writes down what the server said, or does not.
+
+    Raises NeedsPerson when the certificate is revoked or lapsed, TryLater when the server is away.
+    """
+    live = _live(folder)
+    memory = recall(folder, identifier(live.certificate()))
+    if force:
+        return Due(live)
+    word = memory.settled(now())
+    if word is not None:
+        tell(sentence("For three days this has been the answer; `warifu renew --force` asks again."))
+        raise word.error()
+    if folder.under_way() is not None:
+        return Due(live)
+    if memory.asks(now()):
+        memory = await _asked(folder, memory, settings, tell)
+        keep(folder, memory)
+    if memory.last_word is not None and memory.nothing_to_renew:
+        raise memory.last_word.error()
+    due_at = _moment(memory, live.certificate())
+    return NotDue(live, due_at) if now() < due_at else Due(live)
 
 
-async def _outcome(
-    folder: SeatFolder, settings: Settings, tell: Tell, *, force: bool
-) -> Renewed | NotDue | ClientError:
+async def renew(folder: SeatFolder, settings: Settings, tell: Tell) -> Generation:
+    """Renew the live certificate of a seat, or go on with the renewal under way, and return the new one.
+
+    Raises ClientError as the server refuses; what is final is remembered.
+    """
+    live = _live(folder)
+    memory = recall(folder, identifier(live.certificate()))
     try:
         async with connected(folder, settings, tell) as transport:
-            return await renew(folder, CommonName.parse(folder.path.name), transport, force=force)
+            return await _renewed(folder, memory, transport)
     except Problem as problem:
-        return from_problem(problem)
-    except KeysError as error:
-        return from_keys(error)
-    except ClientError as error:
-        return error
-
-
-async def renew(folder: SeatFolder, common_name: CommonName, transport: Transport, *, force: bool) -> Renewed | NotDue:
-    """Renew the live certificate of a seat if it is due, or if forced; a renewal under way is always gone on with.
-
-    Raises NeedsPerson when the certificate is revoked or lapsed, Problem as the server refuses.
-    """
-    live, generation = folder.live(), folder.under_way()
-    assert live is not None  # noqa: S101  a seat has a certificate
-    predecessor = identifier(live.certificate())
-    if generation is None:
-        if not force:
-            due_at = await due(transport, live.certificate(), common_name)
-            if datetime.now(UTC) < due_at:
-                return NotDue(live, due_at)
-        generation = folder.next_generation()
-    account = Account(transport, folder.account_key(), folder.record().account or "")
-    name = Identifier(IdentifierType.PERMANENT_IDENTIFIER, str(common_name))
-    try:
-        await obtain(account, NewOrder((name,), predecessor), generation, common_name)
-    except Problem:
-        if generation.order() is None:  # nothing was ordered: its key is of no use, and being under way it would be due
-            give_up_generation(generation)
-        raise
-    make_live(folder, generation)
-    return Renewed(generation)
-
-
-async def due(transport: Transport, certificate: x509.Certificate, common_name: CommonName) -> datetime:
-    """Return the moment from which a certificate should be renewed.
-
-    Raises NeedsPerson when the server has nothing to renew: it is revoked, lapsed or unknown (404, protocol.md).
-    """
-    name = identifier(certificate)
-    info = await _renewal_info(transport, name, common_name)
-    if info is None:
-        return certificate.not_valid_after_utc - FALLBACK
-    fraction = int.from_bytes(hashlib.sha256(name.encode("ascii")).digest()[:8]) / 2**64
-    return info.window_start + (info.window_end - info.window_start) * fraction
+        error = _refusal(problem, folder)
+    except ClientError as failure:
+        error = failure
+    if error.type in _LAST_WORDS:
+        remember(folder, memory.answered(now(), error))
+    raise error
 
 
 def identifier(certificate: x509.Certificate) -> str:
@@ -117,19 +107,90 @@ def identifier(certificate: x509.Certificate) -> str:
     return certificate_id(extension.value.key_identifier or b"", certificate.serial_number)
 
 
-async def _renewal_info(transport: Transport, name: str, common_name: CommonName) -> RenewalInfo | None:
-    if transport.directory.renewal_info is None:
-        return None
+def outlived(folder: SeatFolder) -> list[Generation]:
+    """Return what a seat no longer needs: certificates whose time is over, attempts that an enrolment overtook.
+
+    Never the one in use: it is what a renewal after its end is asked for with.
+    """
+    live = _live(folder)
+    return [
+        each
+        for each in folder.generations()
+        if each != live and (_is_over(each) if each.complete else each.path.name < live.path.name)
+    ]
+
+
+def _is_over(generation: Generation) -> bool:
+    return generation.certificate().not_valid_after_utc < now()
+
+
+async def _renewed(folder: SeatFolder, memory: Memory, transport: Transport) -> Generation:
+    # 1. A key, and a note that programs will have to be told of its certificate.
+    generation = folder.under_way() or folder.next_generation()
+    remember(folder, replace(memory, deploy=generation.path.name))
+    # 2. The certificate, in place of the one that it names (§5).
+    common_name = CommonName.parse(folder.path.name)
+    account = Account(transport, folder.account_key(), folder.record().account or "")
+    name = Identifier(IdentifierType.PERMANENT_IDENTIFIER, str(common_name))
+    request = NewOrder((name,), memory.certificate, this_device(folder.record().custody.store))
     try:
-        return RenewalInfo.parse((await transport.get(f"{transport.directory.renewal_info}/{name}")).json())
-    except Problem as problem:
-        if problem.status != 404:
-            return None
-    except TryLater:
-        return None
-    raise NeedsPerson(
-        "nothingToRenew",
+        await obtain(account, request, generation, common_name)
+    except Problem:
+        if generation.order() is None:  # nothing was ordered: its key is of no use, and being under way it would be due
+            give_up_generation(generation)
+        raise
+    # 3. It is the one to be used.
+    make_live(folder, generation)
+    return generation
+
+
+async def _asked(folder: SeatFolder, memory: Memory, settings: Settings, tell: Tell) -> Memory:
+    """Ask for the suggested window and return what is to be remembered. Raises TryLater when the server is away."""
+    async with connected(folder, settings, tell) as transport:
+        if transport.directory.renewal_info is None:
+            return memory.asked(now(), None, None)
+        try:
+            answer = await transport.get(f"{transport.directory.renewal_info}/{memory.certificate}")
+            info = RenewalInfo.parse(answer.json())
+        except Problem as problem:
+            if problem.status == 404:
+                return memory.asked(now(), None, None).answered(now(), _nothing_to_renew(folder))
+            return memory.asked(now(), None, None)
+        except TryLater:  # it answers, but not about this (§4.3.3)
+            return memory.asked(now(), None, None)
+    if info.explanation_url is not None:
+        tell(sentence("The server explains when to renew: {url}"), url=info.explanation_url)
+    return memory.asked(now(), info, answer.retry_after)
+
+
+def _moment(memory: Memory, certificate: x509.Certificate) -> datetime:
+    """Return the moment from which the certificate should be renewed; one that is past means now."""
+    if memory.window_start is None or memory.window_end is None:
+        return certificate.not_valid_after_utc - FALLBACK
+    fraction = int.from_bytes(hashlib.sha256(memory.certificate.encode("ascii")).digest()[:8]) / 2**64
+    return memory.window_start + (memory.window_end - memory.window_start) * fraction
+
+
+def _live(folder: SeatFolder) -> Generation:
+    live = folder.live()
+    assert live is not None  # noqa: S101  a seat has a certificate
+    return live
+
+
+def _nothing_to_renew(folder: SeatFolder) -> NeedsPerson:
+    return NeedsPerson(
+        NOTHING_TO_RENEW,
         sentence("The server has no certificate {cn} to renew: it is revoked, or its time to be renewed is over."),
         sentence("Ask your administrator for a new certificate, or call the help desk named in the mail."),
-        facts={"cn": common_name},
+        facts={"cn": folder.path.name},
     )
+
+
+def _refusal(problem: Problem, folder: SeatFolder) -> ClientError:
+    if problem.extra.get("reason") == RefusalReason.SUSPENDED:
+        return TryLater(
+            "suspended",
+            sentence("{cn} is suspended; it is renewed as soon as it is released."),
+            facts={"cn": folder.path.name},
+        )
+    return from_problem(problem)

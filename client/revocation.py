@@ -4,11 +4,10 @@ Signed by the account's key; where the account has ended before (revoking the la
 the certificate itself. A certificate found revoked already is as good as done.
 """
 
-from datetime import UTC, datetime
-
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from client.account import connected
+from client.clock import now
 from client.config import Settings
 from client.renewal import identifier
 from client.stores.folder import SeatFolder
@@ -29,17 +28,16 @@ async def revoke(folder: SeatFolder, reason: RevocationReason, settings: Setting
     async with connected(folder, settings, tell) as transport:
         for generation in revoked:
             await _revoke(folder, generation, transport, reason)
-            generation.remember_revocation(rfc3339(datetime.now(UTC)), reason.name)
+            generation.remember_revocation(rfc3339(now()), reason.name)
     return revoked
 
 
 def not_ended(folder: SeatFolder) -> list[Generation]:
     """Return the seat's certificates that are neither expired nor revoked from here."""
-    now = datetime.now(UTC)
     return [
         each
         for each in folder.generations()
-        if each.complete and each.revoked_at() is None and each.certificate().not_valid_after_utc > now
+        if each.complete and each.revoked_at() is None and each.certificate().not_valid_after_utc > now()
     ]
 
 

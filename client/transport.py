@@ -1,21 +1,22 @@
 """Carries requests to an ACME server: JSON over HTTPS, signed (RFC 8555 §6), and brings its answers or its problem.
 
 - Trust is explicit: the certificates of one file and nothing besides, or the system's store. No switch turns it off.
-- Nonces (§6.5): each answer's Replay-Nonce is kept for the next request; a badNonce is answered by one retry with the
-  nonce that came with it, and the kept ones, of the same age, are thrown away.
+- Nonces (§6.5): each answer's Replay-Nonce is kept for the next request; a badNonce is answered by another try with
+  the nonce that came with it, and the kept ones, of the same age, are thrown away.
 - A lost connection and 429, 502, 503, 504 are waited for, as Retry-After says or with growing delays, and the request
   is signed and sent again: every step of the protocol may be repeated (protocol.md, Enrolment). The wait is bounded.
 """
 
 import asyncio
 import json
+import logging
 import random
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -24,11 +25,13 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from client.clock import now
 from client.config import Patience, Settings, agent
 from client.errors import CALL_HELP_DESK, ClientError, TryLater
 from client.language import sentence
 from keys.algorithms import PrivateKey
 from protocol import jws
+from protocol.credential import PATH
 from protocol.problems import Problem, ProblemType
 from protocol.resources import Directory
 from protocol.vocabulary import REPLAY_NONCE, RETRY_AFTER, MediaType
@@ -36,8 +39,10 @@ from protocol.vocabulary import REPLAY_NONCE, RETRY_AFTER, MediaType
 MAX_ANSWER: Final = 1_048_576
 """The most octets of an answer that are read."""
 
-TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=10)
+_NONCE_TRIES = 5
+"""How often a request is sent whose nonce is refused each time: one refusal is a restart, five are a fault."""
 
+_LOG = logging.getLogger(__name__)
 _PASSING = (429, 502, 503, 504)
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -130,13 +135,14 @@ class Transport:
             headers = {"Content-Type": MediaType.JOSE, "Accept": f"{MediaType.JSON}, {MediaType.PEM_CHAIN}"}
             return await self._once("POST", url, headers=headers, body=jws.sign(key, octets, protected))
 
-        try:
-            return await self._repeated(send)
-        except Problem as problem:
-            if problem.type is not ProblemType.BAD_NONCE:
-                raise
+        for tries_left in reversed(range(_NONCE_TRIES)):
+            try:
+                return await self._repeated(send)
+            except Problem as problem:
+                if problem.type is not ProblemType.BAD_NONCE or not tries_left:
+                    raise
             del self._nonces[:-1]
-            return await self._repeated(send)
+        raise AssertionError("the last try returns or raises")
 
     async def _nonce(self) -> str:
         if not self._nonces:
@@ -168,6 +174,7 @@ class Transport:
         request = self._session.request(method, url, headers=headers, data=body, allow_redirects=False)
         async with request as response:
             answer = Answer(response.status, response.headers, await _body(response))
+        _LOG.debug("%s %s %d", method, _showable(url), answer.status)
         if nonce := answer.headers.get(REPLAY_NONCE):
             self._nonces.append(nonce)
         if answer.status < 300:
@@ -202,11 +209,30 @@ async def open_transport(settings: Settings, ca_file: Path | None, server: str, 
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=trust(ca_file)),
         headers=headers,
-        timeout=TIMEOUT,
+        timeout=aiohttp.ClientTimeout(total=settings.patience.answer, sock_connect=10),
         trust_env=urlsplit(server).hostname not in _LOOPBACK,
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
         yield Transport(session, settings.patience, tell)
+
+
+async def post_plainly(url: str, body: bytes, media_type: str, settings: Settings) -> bytes:
+    """Send a body to an address that need not be https, once, and return the answer's, which vouches for itself.
+
+    Raises TryLater when there is no good answer within the settings' patience.
+    """
+    timeout = aiohttp.ClientTimeout(total=min(settings.patience.give_up or 1, settings.patience.answer))
+    trust_env = urlsplit(url).hostname not in _LOOPBACK
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, trust_env=trust_env, headers={"User-Agent": agent()}) as session,
+            session.post(url, data=body, headers={"Content-Type": media_type}, allow_redirects=False) as response,
+        ):
+            _LOG.debug("POST %s %d", _showable(url), response.status)
+            response.raise_for_status()
+            return await _body(response)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise _unreachable(error) from error
 
 
 def trust(ca_file: Path | None) -> ssl.SSLContext:
@@ -223,6 +249,12 @@ def trust(ca_file: Path | None) -> ssl.SSLContext:
             facts={"path": ca_file},
             fields={"--ca-file": "PEM"},
         ) from error
+
+
+def _showable(url: str) -> str:
+    """Return a URL for the log, which must not hold a kid."""
+    before, path, _ = url.partition(PATH)
+    return f"{before}{path}…" if path else url
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:
@@ -250,7 +282,7 @@ def _seconds(text: str | None) -> float | None:
         moment = parsedate_to_datetime(text)
     except ValueError:
         return None
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now()).total_seconds())
 
 
 def _unreachable(error: Exception) -> TryLater:
@@ -263,17 +295,23 @@ def _unreachable(error: Exception) -> TryLater:
 
 
 def _untrusted(error: aiohttp.ClientConnectorCertificateError) -> ClientError:
-    return ClientError(
-        "untrustedServer",
-        sentence("The server {host} cannot prove who it is: {reason}"),
-        sentence(
-            "Nothing was sent. Check the address; if the operator gave you a file of certificates, name it with "
-            "--ca-file. There is no way to go on without."
-        ),
-        facts={"host": error.host, "reason": _verify_message(error)},
-    )
+    cause, remedy = error.certificate_error, _CHECK_TRUST
+    reason, code = str(cause), 0
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        reason, code = cause.verify_message, cause.verify_code
+        remedy = _CHECK_CLOCK if code in OF_TIME else _CHECK_TRUST
+    what = sentence("The server {host} cannot prove who it is: {reason}")
+    return ClientError("untrustedServer", what, remedy, facts={"host": error.host, "reason": reason, "code": code})
 
 
-def _verify_message(error: aiohttp.ClientConnectorCertificateError) -> str:
-    cause = error.certificate_error
-    return cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else str(cause)
+OF_TIME: Final = (9, 10)
+"""OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED, in the fact `code` of untrustedServer."""
+
+_CHECK_CLOCK = sentence(
+    "Nothing was sent. Check date and time of this PC; if they are right, tell the help desk that the server's "
+    "certificate is not valid at this time."
+)
+_CHECK_TRUST = sentence(
+    "Nothing was sent. Check the address; if the operator gave you a file of certificates, name it with "
+    "--ca-file. There is no way to go on without."
+)

@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, OtherNameFormOID
 from keys.algorithms import PrivateKey, PublicKey, kind_of, verify_hashed
 from keys.errors import BadSignature, BadSigningRequest, KeysError, UnsupportedKey
 from keys.policy import require_certifiable
+from keys.token import RequestedKey
 
 MAX_BYTES = 16 * 1024  # an honest request with RSA-4096 and ten names has 2 KiB
 
@@ -94,8 +95,11 @@ def parse_signing_request(der: bytes) -> SigningRequest:
 def build_signing_request(private_key: PrivateKey, common_name: str | None, dns_names: Iterable[str] = ()) -> bytes:
     """Makes a request in DER, with an empty subject if no name is given, since the authority knows the name anyway.
 
-    Raises UnsupportedKey when the key is none of ours, ValueError when a name cannot be encoded.
+    A RequestedKey brings its own. Raises UnsupportedKey when the key is none of ours, ValueError when a name cannot be
+    encoded.
     """
+    if isinstance(private_key, RequestedKey):
+        return private_key.signing_request
     names = [] if common_name is None else [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(names))
     alternatives = [x509.DNSName(name) for name in dns_names]

@@ -1,4 +1,4 @@
-"""The store `files`: everything in folders under one home, for servers, for Linux, and for programs that read PEM.
+"""What a PC has, in folders under one home; its private keys stand there too, or are held elsewhere (`holder`).
 
     HOME/lock               one process at a time
     HOME/pending/SHA256/    an enrolment under way, called by the SHA-256 of its kid (`folder.SeatFolder`)
@@ -9,6 +9,7 @@ certificate issued anew) by moving its parts. What a kill leaves half moved is m
 """
 
 import hashlib
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +19,10 @@ from typing import Final
 from client.errors import ClientError
 from client.language import sentence
 from client.stores.disk import make_folder
-from client.stores.folder import ACCOUNT_KEY, TRUSTED, Record, SeatFolder, begin_seat, make_live, next_path
+from client.stores.folder import TRUSTED, Record, SeatFolder, begin_seat, leftovers, make_live, next_path
+from client.stores.key_slot import dispose, dispose_if_possible
 from client.stores.lock import WAIT_SECONDS, locked
-from keys.keystore import save_key, write_private
+from keys.keystore import write_private
 from protocol.names import BadName, CommonName
 
 _TRASH = ".warifu-deleted-"
@@ -81,9 +83,13 @@ class FilesStore:
         return next((each for each in self.pending() if each.path.name == credential), None)
 
     def begin(self, record: Record, trusted: bytes | None) -> SeatFolder:
-        """Begin an enrolment: both keys are made and on disk when this returns."""
+        """Begin an enrolment: both keys are made, on disk or in their token, when this returns.
+
+        Raises ClientError when a token is not there or refuses.
+        """
         path = self.home / "pending" / record.credential
-        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            dispose(path)
         return begin_seat(path, record, trusted)
 
     def promote(self, pending: SeatFolder) -> SeatFolder:
@@ -100,15 +106,26 @@ class FilesStore:
         return folder
 
     def discard(self, folder: SeatFolder) -> None:
-        """Delete a seat, or an enrolment, with its keys; at one stroke for whoever looks."""
-        trash = self.home / f"{_TRASH}{folder.path.name}"
+        """Delete a seat, or an enrolment, with its keys; at one stroke for whoever looks.
+
+        Raises ClientError when a token is away; its keys are then deleted when it is there at a later lock.
+        """
+        trash = self.home / f"{_TRASH}{folder.path.name}-{secrets.token_hex(4)}"
         folder.path.rename(trash)
-        shutil.rmtree(trash)
+        dispose(trash)
+
+    def leftovers(self) -> list[Path]:
+        """Return the folders that are on their way out, or were never whole."""
+        pending = self.pending()
+        kept = {folder.path for folder in pending}
+        unbegun = [path for path in (self.home / "pending").glob("*") if path not in kept]
+        parts = [path for folder in (*pending, *self.seats()) for path in leftovers(folder)]
+        return [*self.home.glob(f"{_TRASH}*"), *unbegun, *parts]
 
     def _settle(self) -> None:
-        """Finish what a killed process left: half-written files go, installed certificates get their place."""
-        for trash in self.home.glob(f"{_TRASH}*"):
-            shutil.rmtree(trash)
+        """Finish what a killed process left: half-made keys and files go, installed certificates get their place."""
+        for leftover in self.leftovers():
+            dispose_if_possible(leftover)
         for folder in (*self.pending(), *self.seats()):
             _sweep(folder)
         for pending in self.pending():
@@ -134,7 +151,7 @@ def _take_over(folder: SeatFolder, pending: SeatFolder) -> None:
     """
     for generation in pending.generations():
         generation.path.rename(next_path(folder))
-    save_key(folder.path / ACCOUNT_KEY, pending.account_key(), None, replace=True)
+    folder.account_slot.take(pending.account_slot)
     trusted = pending.trusted
     if trusted is None:
         (folder.path / TRUSTED).unlink(missing_ok=True)

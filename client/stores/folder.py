@@ -1,6 +1,6 @@
 """One seat on this PC, as a folder: its account and its line of certificates, old and renewed (both stay valid, U4).
 
-account.key.pem      the account's private key, 0600
+account.key.pem      the account's private key, 0600; or account.key.json, which tells who holds it (`key_slot`)
 account.json         which server, account and seat (`Record`); written last, so that it means: all is here
 ca.pem               the certificates that were named with --ca-file at enrolment, if any
 generations/0001/    keys and certificates (`generation.Generation`)
@@ -12,18 +12,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
-from client.config import KEY_KIND
+from client.stores.custody import FILES, Custody
 from client.stores.disk import make_folder, read
-from client.stores.generation import KEY, Generation, begin_generation
+from client.stores.generation import Generation, begin_generation
+from client.stores.holder import holder_of
+from client.stores.key_slot import KeySlot
 from keys.algorithms import PrivateKey
-from keys.generate import generate
-from keys.keystore import load_key, save_key, write_private
+from keys.keystore import write_private
 from protocol.members import Members
 from protocol.resources import Seat
 from protocol.strict_json import strict_json
 
-ACCOUNT_KEY: Final = "account.key.pem"
 TRUSTED: Final = "ca.pem"
+_ACCOUNT_KEY: Final = "account.key"
 _RECORD: Final = "account.json"
 _LIVE: Final = "live"
 _GENERATIONS: Final = "generations"
@@ -34,7 +35,7 @@ class Record:
     """What a seat's folder remembers of its enrolment; the members that are still unknown are None.
 
     `credential` is the SHA-256 of the kid in hex, never the kid; `account` the account's URL; `agreed` tells that a
-    person has said yes to the seat.
+    person has said yes to the seat; `custody` who holds its keys, those of renewals too.
     """
 
     directory: str
@@ -42,6 +43,7 @@ class Record:
     account: str | None = None
     seat: Seat | None = None
     agreed: bool = False
+    custody: Custody = FILES
 
     def render(self) -> bytes:
         """Return the file's content."""
@@ -51,20 +53,24 @@ class Record:
             "account": self.account,
             "seat": None if self.seat is None else self.seat.render(),
             "agreed": self.agreed,
+            "store": self.custody.store,
+            "place": self.custody.place,
         }
         return json.dumps(members, ensure_ascii=False, indent=1).encode()
 
     @classmethod
     def parse(cls, content: bytes) -> Self:
-        """Return what a file's content tells. Raises Problem (malformed)."""
+        """Return what a file's content tells; one of an older version has `files`. Raises Problem (malformed)."""
         members = Members(strict_json(content))
         seat = members.optional("seat", members.mapping)
+        store = members.optional("store", members.text)
         return cls(
             members.text("directory"),
             members.text("credential"),
             members.optional("account", members.text),
             None if seat is None else Seat.parse(seat),
             members.flag("agreed"),
+            FILES if store is None else Custody(store, members.text("place")),
         )
 
 
@@ -93,22 +99,20 @@ class SeatFolder:
         """Remember something else."""
         write_private(self.path / _RECORD, record.render(), replace=True)
 
-    def account_key(self) -> PrivateKey:
-        """Return the account's private key. Raises KeystoreError."""
-        return load_key(self.path / ACCOUNT_KEY, None)
+    @property
+    def account_slot(self) -> KeySlot:
+        """Return where the account's private key is kept or remembered."""
+        return KeySlot(self.path, _ACCOUNT_KEY)
 
-    def renew_account_key(self) -> None:
-        """Make a new account key in place of one that the server no longer takes; order and account are forgotten."""
-        self.write(replace(self.record(), account=None, seat=None, agreed=False))
-        for generation in self.generations():
-            generation.forget_order()
-        save_key(self.path / ACCOUNT_KEY, generate(KEY_KIND), None, replace=True)
+    def account_key(self) -> PrivateKey:
+        """Return the account's private key, or one that its holder signs for. Raises KeystoreError or ClientError."""
+        return self.account_slot.key()
 
     def generations(self) -> list[Generation]:
         """Return the line of keys and certificates, the oldest first."""
         folder = self.path / _GENERATIONS
         paths = sorted(folder.iterdir()) if folder.exists() else []
-        return [Generation(path) for path in paths if path.name.isdigit() and (path / KEY).exists()]
+        return [Generation(path) for path in paths if path.name.isdigit() and Generation(path).slot.begun]
 
     def under_way(self) -> Generation | None:
         """Return the newest generation if its certificate is still to come."""
@@ -116,8 +120,8 @@ class SeatFolder:
         return generations[-1] if generations and not generations[-1].complete else None
 
     def next_generation(self) -> Generation:
-        """Begin a generation with a new key."""
-        return begin_generation(next_path(self))
+        """Begin a generation with a new key, held as the seat's are."""
+        return begin_generation(next_path(self), self.record().custody)
 
     def live(self) -> Generation | None:
         """Return the generation that is in use."""
@@ -130,15 +134,30 @@ class SeatFolder:
 
 
 def begin_seat(path: Path, record: Record, trusted: bytes | None) -> SeatFolder:
-    """Make a folder with both keys, on disk when this returns."""
+    """Make a folder and both keys, on disk or in their token when this returns."""
     folder = SeatFolder(path)
     make_folder(path)
-    save_key(path / ACCOUNT_KEY, generate(KEY_KIND), None)
-    folder.next_generation()
+    accounts = record.custody if holder_of(record.custody, path).holds_account_keys else FILES
+    folder.account_slot.make(accounts)
+    begin_generation(next_path(folder), record.custody)
     if trusted is not None:
         write_private(path / TRUSTED, trusted)
     folder.write(record)
     return folder
+
+
+def renew_account_key(folder: SeatFolder) -> None:
+    """Make a new account key in place of one that the server no longer takes; order and account are forgotten."""
+    folder.write(replace(folder.record(), account=None, seat=None, agreed=False))
+    for generation in folder.generations():
+        generation.remember_order(None)
+    folder.account_slot.renew()
+
+
+def leftovers(folder: SeatFolder) -> list[Path]:
+    """Return the generations that a process killed in `next_generation` or `give_up_generation` left."""
+    kept = {generation.path for generation in folder.generations()}
+    return [path for path in (folder.path / _GENERATIONS).glob("*") if path not in kept]
 
 
 def make_live(folder: SeatFolder, generation: Generation) -> None:

@@ -18,7 +18,13 @@ from protocol.names import CommonName
 from tests.client.stand_in import Credential, StandIn
 
 PROGRAM = "from client.cli import main; main()"
-ENGLISH = {"LANG": "C.UTF-8", "LC_ALL": "", "LC_MESSAGES": "", "WARIFU_HOME": None}
+ENGLISH = {"LANG": "C.UTF-8", "LC_ALL": "", "LC_MESSAGES": "", "WARIFU_HOME": None, "XDG_CONFIG_HOME": "/nonexistent"}
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a process that speaks English and has no configuration file."""
+    kept = {name: value for name, value in os.environ.items() if name not in ENGLISH}
+    return kept | {name: value for name, value in ENGLISH.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Pc:
             stderr=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[2],
-            env={key: value for key, value in os.environ.items() if not key.startswith("LC_")} | {"LANG": "C.UTF-8"},
+            env=environment(),
         )
         assert process.stdin is not None
         process.stdin.write(credential.password)

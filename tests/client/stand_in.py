@@ -5,7 +5,6 @@ its records in plain dictionaries that tests look into.
 """
 
 import asyncio
-import json
 import secrets
 import threading
 from collections import defaultdict, deque
@@ -24,7 +23,6 @@ from keys.algorithms import PublicKey
 from keys.csr import parse_signing_request
 from protocol import jws, requests, resources
 from protocol.credential import mac_key, new_kid, new_password
-from protocol.members import rfc3339
 from protocol.names import CommonName
 from protocol.problems import Problem, ProblemType
 from protocol.renewal_info import certificate_id
@@ -98,6 +96,9 @@ class StandIn:
         self.replaced: set[str] = set()
         self.revoked: dict[int, int] = {}
         self.window: tuple[datetime, datetime] | None = None
+        self.renewal_headers: dict[str, str] = {}
+        self.explanation_url: str | None = None
+        self.refusal: Problem | None = None
         self.days, self.looks_until_valid, self.reflected_kid = 32, 0, ""
         self._nonces: set[str] = set()
         self._folder = folder
@@ -263,6 +264,8 @@ class StandIn:
     async def _new_order(self, request: web.Request) -> web.Response:
         message, key = await self._verified(request)
         asked = requests.NewOrder.parse(jws.strict_json(message.payload))
+        if self.refusal is not None:
+            raise self.refusal
         account = jws.thumbprint(key)
         cn = self.accounts[account].credential.cn
         assert [each.render() for each in asked.identifiers] == [{"type": "permanent-identifier", "value": cn}]
@@ -346,10 +349,8 @@ class StandIn:
             raise Problem(ProblemType.MALFORMED, "There is nothing to renew.", status=404)
         end = named[0].not_valid_after_utc
         start, end = self.window or (end - timedelta(days=44), end - timedelta(days=33))
-        return web.Response(
-            text=json.dumps({"suggestedWindow": {"start": rfc3339(start), "end": rfc3339(end)}}),
-            content_type="application/json",
-        )
+        body = resources.RenewalInfo(start, end, self.explanation_url).render()
+        return web.json_response(body, headers=self.renewal_headers)
 
 
 def soon(days: int) -> tuple[datetime, datetime]:

@@ -1,5 +1,6 @@
 """What the commands show, to people and to programs."""
 
+import json
 import subprocess
 import sys
 from importlib.metadata import version
@@ -39,7 +40,7 @@ def test_status_fits_eighty_columns(pc: Pc, server: StandIn, language: str) -> N
     seat = type(record.seat)(record.seat.common_name, "長い名前の信用金庫" * 10, renewal=False)
     pc.seat().write(type(record)(record.directory, record.credential, record.account, seat, agreed=True))
     lines = pc.run("status", "--lang", language).stdout.splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert "F123456-001" in lines[1]
     assert max(columns(line) for line in lines) <= 80
 
@@ -128,3 +129,29 @@ def test_eab_derives_the_vector_of_the_protocol() -> None:
 def test_a_common_name_is_understood_in_small_letters(pc: Pc, server: StandIn) -> None:
     pc.enrol(server.invite())
     assert pc.json("show", "f123456-001")["certificates"][0]["cn"] == str(CommonName.parse("F123456-001"))
+
+
+def test_an_enrolment_that_is_no_longer_wanted_can_be_dropped(pc: Pc, server: StandIn) -> None:
+    for cn in ("F123456-001", "F123456-002"):
+        server.faults["newOrder"].append(Fault(BUSY))
+        pc.enrol(server.invite(cn), "--wait", "0", code=3)
+    assert "warifu delete --under-way" in " ".join(pc.run("status").stdout.split())
+    assert pc.json("delete", "F123456-001", "--under-way", code=2)["error"]["type"] == "noAnswer"
+    assert pc.json("delete", "F123456-001", "--under-way", "--yes") == {"action": "dropped", "count": 1}
+    assert pc.json("status")["under_way"] == [{"cn": "F123456-002"}]
+    assert pc.run("delete", "--under-way", stdin="yes\n").exit_code == 0
+    assert list((pc.home / "pending").iterdir()) == []
+
+
+def test_show_begins_with_cn_institution_and_end(pc: Pc, server: StandIn) -> None:
+    pc.enrol(server.invite())
+    labels = [line.partition(":")[0] for line in pc.run("show").stdout.splitlines()]
+    assert labels[:3] == ["CN", "Institution", "Valid to"]
+
+
+def test_what_the_server_cannot_be_asked_about_stands_as_we_know_it(pc: Pc, server: StandIn) -> None:
+    pc.enrol(server.invite())
+    result = pc.run("status", "--online", "--json")
+    (certificate,) = json.loads(result.stdout)["certificates"]
+    assert (certificate["status"], certificate["asked"]) == ("valid", False)
+    assert "not asked about" in result.stderr

@@ -51,7 +51,7 @@ def test_force_renews_before_the_window(enrolled: Pc, server: StandIn) -> None:
 
 
 def test_no_certificate_at_all_is_no_failure(pc: Pc) -> None:
-    assert pc.json("renew") == {"certificates": []}
+    assert pc.json("renew") == {"certificates": [], "removed": [], "hooks": []}
 
 
 @pytest.mark.parametrize(("days", "action"), [(29, "renewed"), (31, "nothing")])

@@ -1,0 +1,195 @@
+"""The renewal agent: one run over the seats of this PC, with hooks around it, as a schedule starts it or a person.
+
+1. What ended is removed; deploy hooks that a killed run still owes are run.
+2. Each seat decides whether it is due (`renewal.decide`). The trouble of one is none of the others'.
+3. If one is: `pre` hooks, which may stop the run; orders, each success followed by `deploy` hooks; `post` hooks.
+
+The store is locked by whoever calls. What was done is in the report, for the screen, programs and the log alike.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from client import renewal
+from client.config import Settings
+from client.errors import ClientError, from_keys, from_problem
+from client.hooks import DEPLOY, POST, PRE, Hooks, Ran
+from client.language import sentence
+from client.renewal import Due, NotDue
+from client.renewal_memory import Memory, recall, remember
+from client.stores.folder import SeatFolder
+from client.stores.generation import CERTIFICATE, CHAIN, Generation, give_up_generation
+from client.transport import Tell
+from keys.errors import KeysError
+from protocol.members import rfc3339
+from protocol.problems import Problem
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A seat has a new certificate."""
+
+    generation: Generation
+
+
+Outcome = Renewed | Due | NotDue | ClientError
+
+
+@dataclass(slots=True)
+class Report:
+    """What one run did: what became of each seat, what was removed (CN/number), which hooks ran."""
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    hooks: list[Ran] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """Return the gravest exit code of the run."""
+        failures = [each.exit_code for each in self.outcomes.values() if isinstance(each, ClientError)]
+        return max([*failures, *(1 for each in self.hooks if each.failed)], default=0)
+
+    def words(self) -> list[str]:
+        """Return the run in a few words, for the log."""
+        return [
+            *(f"{cn}={_word(outcome)}" for cn, outcome in self.outcomes.items()),
+            *(f"removed={each}" for each in self.removed),
+            *(f"hook={each.stage}/{each.name}:{'ended' if each.code is None else each.code}" for each in self.hooks),
+            f"exit={self.exit_code}",
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Renews the seats that it is given."""
+
+    settings: Settings
+    tell: Tell
+    hooks: Hooks
+
+    async def foresee(self, folders: Sequence[SeatFolder], *, force: bool) -> Report:
+        """Return what `run` would do, with everything left as it is, here and at the server."""
+        report = Report()
+        for folder in folders:
+            report.outcomes[folder.path.name] = await self._decided(folder, force=force, keep=lambda *_: None)
+        return report
+
+    async def run(self, folders: Sequence[SeatFolder], *, force: bool) -> Report:
+        """Do all that is due and return what was done."""
+        report = Report()
+        # 1. Whatever earlier runs left to do.
+        for folder in folders:
+            self._tidy(folder, report)
+        # 2. What is due?
+        for folder in folders:
+            report.outcomes[folder.path.name] = await self._decided(folder, force=force, keep=remember)
+        due = [folder for folder in folders if isinstance(report.outcomes[folder.path.name], Due)]
+        # 3. Renew it.
+        if due:
+            await self._renew(due, report)
+        return report
+
+    async def _renew(self, due: Sequence[SeatFolder], report: Report) -> None:
+        names = " ".join(folder.path.name for folder in due)
+        if any(ran.failed for ran in self._hooked(PRE, report, WARIFU_CN=names)):
+            for folder in due:
+                report.outcomes[folder.path.name] = _stopped()
+            return
+        renewed, failed = [], []
+        for folder in due:
+            outcome = report.outcomes[folder.path.name] = await self._renewed(folder)
+            if isinstance(outcome, Renewed):
+                renewed.append(folder.path.name)
+                self._deploy(folder, outcome.generation, report)
+            else:
+                failed.append(folder.path.name)
+        self._hooked(
+            POST,
+            report,
+            WARIFU_CN=names,
+            WARIFU_OUTCOME="failed" if failed else "renewed",
+            WARIFU_RENEWED=" ".join(renewed),
+            WARIFU_FAILED=" ".join(failed),
+        )
+
+    async def _decided(
+        self, folder: SeatFolder, *, force: bool, keep: Callable[[SeatFolder, Memory], None]
+    ) -> Due | NotDue | ClientError:
+        try:
+            return await renewal.decide(folder, self.settings, self.tell, force=force, keep=keep)
+        except (Problem, KeysError, OSError, ClientError) as error:
+            return _told(error)
+
+    async def _renewed(self, folder: SeatFolder) -> Renewed | ClientError:
+        try:
+            return Renewed(await renewal.renew(folder, self.settings, self.tell))
+        except (Problem, KeysError, OSError, ClientError) as error:
+            return _told(error)
+
+    def _tidy(self, folder: SeatFolder, report: Report) -> None:
+        """Remove the certificates whose time is over, and tell programs of one that a killed run did not tell of."""
+        cn = folder.path.name
+        try:
+            for generation in renewal.outlived(folder):
+                give_up_generation(generation)
+                report.removed.append(f"{cn}/{generation.path.name}")
+            live = folder.live()
+            if live is not None and recall(folder, renewal.identifier(live.certificate())).deploy == live.path.name:
+                self._deploy(folder, live, report)
+        except (KeysError, OSError, ClientError) as error:
+            told = _told(error)
+            self.tell("{cn}: {reason}", cn=cn, reason=str(told))
+
+    def _deploy(self, folder: SeatFolder, generation: Generation, report: Report) -> None:
+        certificate, holding = generation.certificate(), generation.slot.holding()
+        self._hooked(
+            DEPLOY,
+            report,
+            WARIFU_CN=folder.path.name,
+            WARIFU_CERTIFICATE=str(generation.path / CERTIFICATE),
+            WARIFU_CHAIN=str(generation.path / CHAIN),
+            WARIFU_KEY=holding.address or "",
+            WARIFU_STORE=generation.slot.store,
+            WARIFU_NOT_AFTER=rfc3339(certificate.not_valid_after_utc),
+        )
+        remember(folder, replace(recall(folder, renewal.identifier(certificate)), deploy=None))
+
+    def _hooked(self, stage: str, report: Report, **environment: str) -> list[Ran]:
+        ran = self.hooks.run(stage, {"WARIFU_HOME": str(self.settings.home), **environment})
+        report.hooks += ran
+        for each in ran:
+            if each.failed:
+                self.tell(sentence("The hook {hook} failed; the log says more."), hook=f"{stage}/{each.name}")
+        return ran
+
+
+def _told(error: Exception) -> ClientError:
+    match error:
+        case Problem():
+            return from_problem(error)
+        case KeysError() | OSError():
+            return from_keys(error)
+    assert isinstance(error, ClientError)  # noqa: S101  nothing else is caught here
+    return error
+
+
+def _stopped() -> ClientError:
+    return ClientError(
+        "hookFailed",
+        sentence("A `pre` hook failed, so nothing was ordered."),
+        sentence("Mend the hook; its output is in the log."),
+    )
+
+
+def _word(outcome: Outcome) -> str:
+    match outcome:
+        case Renewed(generation):
+            return f"renewed:{rfc3339(generation.certificate().not_valid_after_utc)}"
+        case NotDue(_, due_at):
+            return f"nothing:{rfc3339(due_at)}"
+        case ClientError():
+            return outcome.type
+    return "due"

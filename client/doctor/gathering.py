@@ -1,0 +1,117 @@
+"""Finds the facts out: what lies here is read, what is far is asked, all side by side. Nothing is changed or locked."""
+
+import asyncio
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from client import ocsp
+from client.clock import now
+from client.config import Settings
+from client.doctor.facts import Facts, Server, Stage
+from client.doctor.probes import BRIEF, LONGEST, ahead_of, aside, probe
+from client.doctor.seats import seat_of
+from client.errors import ClientError
+from client.hooks import find_hooks
+from client.journal import last_line
+from client.stores.custody import Custody
+from client.stores.files import FilesStore
+from client.stores.folder import SeatFolder
+from client.stores.holder import holder_of
+from keys.errors import KeysError
+from protocol.names import CommonName
+
+
+async def gather(
+    store: FilesStore, settings: Settings, common_name: CommonName | None, scheduled: bool | None
+) -> Facts:
+    """Find out all about the seats of this PC, or about the one of a CN."""
+    settings = replace(settings, patience=BRIEF)
+    folders = [each for each in store.seats() if common_name is None or each.path.name == str(common_name)]
+    pending = store.pending()
+    places = {
+        directory: asyncio.create_task(probe(directory, trusted, settings))
+        for directory, trusted in _servers([*folders, *pending], settings).items()
+    }
+    examined = [seat_of(each, settings, _server(each, places)) for each in folders]
+    seats, strangers = await asyncio.gather(asyncio.gather(*examined), _strangers(store))
+    servers = [await _timed(await place, folders) for place in places.values()]
+    return Facts(
+        now(),
+        tuple(seats),
+        tuple(servers),
+        wanted=None if common_name is None or folders else str(common_name),
+        pending=len(pending),
+        leftovers=len(store.leftovers()),
+        strangers=strangers,
+        exposed=tuple(_exposed(settings.home)),
+        hook_trouble=_hook_trouble(settings),
+        scheduled=scheduled,
+        log=last_line(settings.home),
+    )
+
+
+def _servers(folders: Sequence[SeatFolder], settings: Settings) -> dict[str, Path | None]:
+    """Return the servers' directories, and what each is trusted by."""
+    found: dict[str, Path | None] = {}
+    for folder in folders:
+        try:
+            found.setdefault(folder.record().directory, settings.ca_file or folder.trusted)
+        except ClientError:  # told of with its seat
+            continue
+    return found
+
+
+async def _server(folder: SeatFolder, places: "dict[str, asyncio.Task[Server]]") -> Server:
+    return await places[folder.record().directory]
+
+
+async def _timed(server: Server, folders: Sequence[SeatFolder]) -> Server:
+    """Return a server with the time it tells; where TLS refused it, by the plain HTTP address of its certificates."""
+    if server.failed is not Stage.TLS:
+        return server
+    for folder in folders:
+        live = folder.live()
+        address = ocsp.address_of(live.certificate()) if live is not None and live.complete else None
+        if address is not None:
+            return replace(server, ahead=await ahead_of(address))
+    return server
+
+
+async def _strangers(store: FilesStore) -> int:
+    """Count the certificates under our names that the platform has and this home does not know."""
+    folders: dict[Custody, SeatFolder] = {}
+    known = set()
+    try:
+        for folder in store.seats():
+            folders.setdefault(folder.record().custody, folder)
+            known |= {each.certificate() for each in folder.generations() if each.complete}
+        holders = [holder_of(custody, folder.path) for custody, folder in folders.items() if _is_open(custody)]
+        installed = await asyncio.gather(*(aside(holder.found, LONGEST) for holder in holders))
+    except (ClientError, KeysError, OSError, TimeoutError):
+        return 0
+    return len({each.certificate for one in installed for each in one} - known)
+
+
+def _is_open(custody: Custody) -> bool:
+    """Tell whether a key store lists its certificates without a PIN."""
+    return custody.store != "pkcs11" or "pin-source" in custody.place
+
+
+def _exposed(home: Path) -> list[str]:
+    """Return what others than the owner may read or write, hooks aside, relative to the home."""
+    if os.name == "nt" or not home.is_dir():
+        return []
+    kept = [home, *(path for path in home.rglob("*") if "hooks" not in path.relative_to(home).parts[:1])]
+    mode = stat.S_IRWXG | stat.S_IRWXO
+    return [str(each.relative_to(home)) for each in kept if not each.is_symlink() and each.stat().st_mode & mode]
+
+
+def _hook_trouble(settings: Settings) -> ClientError | None:
+    try:
+        find_hooks(settings.hooks or settings.home / "hooks", {})
+    except ClientError as error:
+        return error
+    return None

@@ -1,0 +1,54 @@
+"""The log of what the schedule did, and of what failed: one line a run in HOME/log, below it what hooks said.
+
+    2027-11-12T03:04:05Z warifu/0.1.0 renew F123456-001=renewed:2028-12-11T15:00:00Z hook=deploy/nginx:0 exit=0
+
+English words for programs and the help desk; never a secret. At a megabyte the file makes way to `log.1`.
+"""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from client.clock import now
+from client.config import agent
+from protocol.members import rfc3339
+
+MOST_OCTETS: Final = 1_000_000
+
+LOG: Final = "log"
+
+_TAIL = 65_536  # octets, more than any entry with its hooks' output
+
+
+def write_line(home: Path, words: Sequence[str], below: Sequence[str] = ()) -> str:
+    """Add a run to the log and return its line. A log that cannot be written stops nothing."""
+    line = _printable(" ".join((rfc3339(now()), agent(), *words)))
+    text = "".join(f"{each}\n" for each in (line, *(f"    {_printable(each)}" for each in below)))
+    path = home / LOG
+    with suppress(OSError):
+        if path.exists() and path.stat().st_size + len(text) > MOST_OCTETS:
+            path.replace(home / f"{LOG}.1")
+        with open(path, "a", encoding="utf-8", opener=_private) as file:
+            file.write(text)
+    return line
+
+
+def last_line(home: Path) -> str | None:
+    """Return the log's last entry, None when there is none that can be read."""
+    try:
+        with (home / LOG).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    return next((each for each in reversed(lines) if each and not each.startswith(" ")), None)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)

@@ -1,0 +1,40 @@
+"""What the authority says of a PC's certificates, asked from the PC; and a suspended one at its renewal."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.agency import OFFICERS, Agency, Invitation
+
+
+@pytest.fixture
+def home(agency: Agency, invitation: Invitation, tmp_path: Path) -> Path:
+    """Return the home of a PC that has a certificate."""
+    words = ("enroll", invitation.url, "--password-stdin", "--yes", "--ca-file", str(agency.root))
+    agency.warifu(*words, home=tmp_path / "pc", stdin=invitation.password)
+    return tmp_path / "pc"
+
+
+def stands(agency: Agency, home: Path) -> tuple[str, bool]:
+    """Return the word of `status --online`, and whether it is the authority's."""
+    (certificate,) = agency.warifu("status", "--online", home=home)["certificates"]
+    return certificate["status"], certificate["asked"]
+
+
+def test_a_pc_learns_at_once_of_suspension_release_and_revocation(
+    agency: Agency, invitation: Invitation, home: Path
+) -> None:
+    assert stands(agency, home) == ("valid", True)
+    call = ("--caller", "山田", "--officer", OFFICERS[0])
+    agency.ca("certificate", "suspend", invitation.cn, "--reason", "lost", *call)
+    assert stands(agency, home) == ("suspended", True)
+    refused = agency.warifu("renew", invitation.cn, home=home, code=3)
+    assert refused["error"]["type"] == "suspended"
+    agency.ca("certificate", "release", invitation.cn, "--officer", OFFICERS[0])
+    assert stands(agency, home) == ("valid", True)
+    agency.revoke(invitation.cn)
+    assert stands(agency, home) == ("revoked", True)
+    assert agency.warifu("status", home=home)["certificates"][0]["status"] == "valid"
+    assert agency.warifu("renew", invitation.cn, home=home, code=5)["error"]["type"] == "accountEnded"
+    agency.warifu("delete", invitation.cn, home=home)
+    assert agency.warifu("status", home=home)["certificates"] == []
