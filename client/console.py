@@ -67,7 +67,7 @@ class Console:
         Raises Misuse when there is nobody to answer.
         """
         choice = self.say(sentence("[yes/no]"))
-        question = f"{self.say(text, **facts)} {choice}"
+        question = "\n".join(wrapped(f"{self.say(text, **facts)} {choice}"))
         try:
             while True:
                 answer = click.prompt(question, default="", show_default=False, err=True)

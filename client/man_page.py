@@ -49,7 +49,7 @@ _ABOUT_HOOKS = sentence(
 )
 _ABOUT_FILES = (
     ("HOME", sentence("Certificates, keys and accounts; `warifu config show` names the folder.")),
-    ("HOME/log", sentence("One line for each run of renew; at a megabyte it makes way to log.1.")),
+    ("HOME/log", sentence("One line for each run of renew and each failure; at a megabyte it makes way to log.1.")),
     ("HOME/hooks", sentence("Programs to run around a renewal.")),
     ("config.toml", sentence("Settings; `warifu config path` names the file. docs/client.md has an example.")),
 )

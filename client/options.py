@@ -162,7 +162,8 @@ def _write_down(failure: ClientError, settings: Settings) -> None:
     from client.journal import write_line
 
     operation = click.get_current_context().command_path.split()[1:]
-    write_line(settings.home, [*operation, f"error={failure.type}", f"exit={failure.exit_code}"])
+    if operation != ["renew"]:  # which writes its own lines, successes too
+        write_line(settings.home, [*operation, failure.type, f"exit={failure.exit_code}"])
 
 
 def _settings(console: Console, home: Path | None, ca_file: Path | None, wait: float | None) -> Settings:

@@ -13,6 +13,7 @@ from client.options import COMMON_NAME, settings_options
 if TYPE_CHECKING:
     from client.doctor.charts import Question
     from client.doctor.diagnosis import AskAbout
+    from client.doctor.symptoms import Finding
     from protocol.names import CommonName
 
 
@@ -46,8 +47,14 @@ def doctor(console: Console, settings: Settings, common_name: "CommonName | None
 
 
 def _asking(console: Console) -> "AskAbout":
-    def ask(question: "Question", cn: str) -> bool:
-        return console.confirmed(question.text, cn=cn)
+    """Return what asks at the terminal, and first says what it is about."""
+    told: list[Finding] = []
+
+    def ask(question: "Question", finding: "Finding") -> bool:
+        if not told:
+            told.append(finding)
+            console.tell(finding.symptom.sentence, **finding.facts)
+        return console.confirmed(question.text, cn=finding.cn or "CN")
 
     return ask
 

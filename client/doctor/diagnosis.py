@@ -9,8 +9,8 @@ from client.doctor.checks import examine
 from client.doctor.facts import Facts, Seat
 from client.doctor.symptoms import URGENCY, Finding
 
-AskAbout = Callable[[Question, str], bool]
-"""Asks a person a question about a CN ("" for none)."""
+AskAbout = Callable[[Question, Finding], bool]
+"""Asks a person a question that a finding leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,7 @@ def diagnose(facts: Facts, ask: AskAbout | None) -> Diagnosis:
     if symptom.chart is None:
         return Diagnosis(facts, findings, decisive, "", (), symptom.act)
     seat = next((each for each in facts.seats if each.cn == decisive.cn), None)
-    about = decisive.cn or ""
     known = known_answers(facts, seat)
-    act, answers = walk(symptom.chart, known, None if ask is None else lambda question: ask(question, about))
+    act, answers = walk(symptom.chart, known, None if ask is None else lambda question: ask(question, decisive))
     section = QUESTIONS[symptom.chart].section
     return Diagnosis(facts, findings, decisive, section, tuple(answers), symptom.act if act is None else act)

@@ -35,7 +35,7 @@ async def gather(
         directory: asyncio.create_task(probe(directory, trusted, settings))
         for directory, trusted in _servers([*folders, *pending], settings).items()
     }
-    examined = [seat_of(each, settings, _server(each, places)) for each in folders]
+    examined = [seat_of(each, settings, places) for each in folders]
     seats, strangers = await asyncio.gather(asyncio.gather(*examined), _strangers(store))
     servers = [await _timed(await place, folders) for place in places.values()]
     return Facts(
@@ -62,10 +62,6 @@ def _servers(folders: Sequence[SeatFolder], settings: Settings) -> dict[str, Pat
         except ClientError:  # told of with its seat
             continue
     return found
-
-
-async def _server(folder: SeatFolder, places: "dict[str, asyncio.Task[Server]]") -> Server:
-    return await places[folder.record().directory]
 
 
 async def _timed(server: Server, folders: Sequence[SeatFolder]) -> Server:

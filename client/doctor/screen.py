@@ -44,8 +44,8 @@ def _word(fact: object, console: Console) -> object:
 
 def detail_of(finding: Finding, console: Console) -> str:
     """Return what was found and what may be done about it."""
-    symptom = finding.symptom
-    return " ".join(spoken(each, finding.facts, console) for each in (symptom.sentence, symptom.remedy) if each)
+    what, remedy = (spoken(each, finding.facts, console) for each in (finding.symptom.sentence, finding.symptom.remedy))
+    return f"{what}{'' if what.endswith('。') else ' '}{remedy}".rstrip()
 
 
 class Screen:

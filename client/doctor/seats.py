@@ -4,7 +4,7 @@ No PIN is asked for, and what does not answer in time counts as not asked.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
@@ -33,14 +33,16 @@ def _not_in_time() -> TryLater:
     return TryLater("slow", sentence("There was no answer in time."))
 
 
-async def seat_of(folder: SeatFolder, settings: Settings, server: Awaitable[Server]) -> Seat:
-    """Return what is found out about a seat; `server` is what is being found out about its server."""
+async def seat_of(folder: SeatFolder, settings: Settings, servers: "Mapping[str, asyncio.Task[Server]]") -> Seat:
+    """Return what is found out about a seat; `servers` are being probed, by their directory."""
     cn = folder.path.name
     try:
         record = folder.record()
         generations = [each for each in folder.generations() if each.complete]
         here = [_certificate(each, folder, settings) for each in generations]
-        certificates, online = await asyncio.gather(asyncio.gather(*here), _online(folder, settings, server))
+        certificates, online = await asyncio.gather(
+            asyncio.gather(*here), _online(folder, settings, servers[record.directory])
+        )
     except _TROUBLES as error:
         return Seat(cn, "", "", "", (), damage=told(error))
     account, foreseen = online

@@ -190,14 +190,14 @@ SYMPTOMS: Final[Mapping[str, Symptom]] = {
         acts.NOTHING,
         sentence("They are of another user or folder, or can be deleted there."),
     ),
+    "valid": Symptom(
+        Level.OK, sentence("{cn} is valid to {ends}, for {days} more days."), acts.WAIT, chart=charts.MAIL
+    ),
     "held": Symptom(
         Level.OK, sentence("{cn}: the private key is here and matches ({store}, {copyable})."), acts.NOTHING
     ),
     "keyUnasked": Symptom(
         Level.OK, sentence("{cn}: the private key is in a token, which was not asked for its PIN."), acts.NOTHING
-    ),
-    "valid": Symptom(
-        Level.OK, sentence("{cn} is valid to {ends}, for {days} more days."), acts.WAIT, chart=charts.MAIL
     ),
     "good": Symptom(Level.OK, sentence("{cn}: the authority says that it is good (OCSP)."), acts.NOTHING),
     "account": Symptom(Level.OK, sentence("{cn}: the server accepts this PC's account."), acts.NOTHING),
