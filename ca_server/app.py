@@ -356,8 +356,11 @@ class _Wiring:
         """Mail what is due, and let seats lapse: in parts, so that nobody waits for a day on which much is due."""
         terms = pair_terms(self._config, self._sealer)
         for operation in (renewal.ask, renewal.remind, renewal.lapse):
-            while await self._database.write(operation, terms, now) >= renewal.MOST_AT_ONCE:
-                pass
+            try:
+                while await self._database.write(operation, terms, now) >= renewal.MOST_AT_ONCE:
+                    pass
+            except Exception:
+                log.exception("ALARM: %s of renewals failed", operation.__name__)
 
     async def _rotate(self, now: int) -> None:
         if self._ocsp_key.is_ageing(now):

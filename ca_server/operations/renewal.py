@@ -7,15 +7,17 @@ how much; the schedule asks again at once while it was as much as it may be.
 """
 
 from ca_server import store
+from ca_server.clock import DAY
 from ca_server.domain import renewal
 from ca_server.domain.credentials import CredentialKind
 from ca_server.notices.messages import NoticeKind
 from ca_server.operations.invitation import Terms, invite
 from ca_server.operations.notice import tell
-from ca_server.store import credentials, renewals, seats
+from ca_server.store import credentials, renewals, revocations, seats
 
 MOST_AT_ONCE = renewals.MOST_AT_ONCE
 _SCHEDULE = "schedule"
+_SURE = DAY
 
 
 def ask(connection: store.Connection, terms: Terms, now: int) -> int:
@@ -48,8 +50,12 @@ def remind(connection: store.Connection, terms: Terms, now: int) -> int:
 
 
 def lapse(connection: store.Connection, terms: Terms, now: int) -> int:
-    """Write down which seats cannot be renewed any more; their pairs end with them."""
-    over = renewals.over(connection, renewal.too_late(terms.times, now))
+    """Write down which seats cannot be renewed any more; their pairs end with them.
+
+    Nothing undoes it, so it is judged by a time that the records have outlived by a day, whatever the clock says now.
+    """
+    outlived = revocations.last_update_until(connection, now - _SURE)
+    over = renewals.over(connection, renewal.too_late(terms.times, outlived))
     for each in over:
         renewals.lapsed(connection, each.serial)
         seat = seats.get(connection, each.cn)

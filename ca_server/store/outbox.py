@@ -6,7 +6,7 @@ pending → sent | dead (the mail server refused it for good) | void (its creden
 import dataclasses
 from enum import StrEnum
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import and_, bindparam, exists, func, insert, not_, select, update
 
 from ca_server.ids import new_id
 from ca_server.store import tables
@@ -31,9 +31,14 @@ _COLUMNS = (
     _c.created_at,
 )
 _INSERT = Statement(insert(tables.outbox))
+_s = tables.seat.c
+_WAITS = and_(  # U1: renewal mails are put off while the CN is suspended
+    _c.kind.in_(("renewal-url", "renewal-password", "renewal-reminder")),
+    exists().where(_s.cn == _c.cn, _s.status == "suspended"),
+)
 _DUE = Statement(
     select(*_COLUMNS)
-    .where(_c.status == "pending", _c.next_try <= bindparam("now"))
+    .where(_c.status == "pending", _c.next_try <= bindparam("now"), not_(_WAITS))
     .order_by(_c.next_try, _c.cn, _c.kind.desc(), _c.id)
     .limit(bindparam("most"))
 )

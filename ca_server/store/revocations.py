@@ -28,6 +28,12 @@ _CRLS = (
 )
 _NEWEST_CRL = Statement(_CRLS)
 _NEWEST_PUBLISHED = Statement(_CRLS.where(_l.published_at.is_not(None)))
+_OUTLIVED = Statement(
+    select(_l.this_update)
+    .where(_l.published_at.is_not(None), _l.this_update <= bindparam("until"))
+    .order_by(_l.number.desc())
+    .limit(1)
+)
 _DRAFT_AGAIN = Statement(
     update(tables.crl)
     .where(_l.issuer == bindparam("issued_by"), _l.number == bindparam("numbered"), _l.published_at.is_(None))
@@ -102,6 +108,16 @@ def published_crl(connection: Connection, issuer: str) -> Crl | None:
     """Return the newest CRL that the world has, or None before the first."""
     row = _NEWEST_PUBLISHED.one(connection, issued_by=issuer)
     return None if row is None else Crl(*row)
+
+
+def last_update_until(connection: Connection, until: int) -> int:
+    """Return the time of the newest published CRL that is no younger than `until`, 0 where there is none.
+
+    CRLs come every hour, so this is a time that the clock has told for long: a list of a clock that ran ahead for a
+    while is younger, or has a number below those of the time after it.
+    """
+    row = _OUTLIVED.one(connection, until=until)
+    return 0 if row is None else int(row[0])
 
 
 def number_crl(connection: Connection, issuer: str, floor: int, times: tuple[int, int], entries: int) -> int:

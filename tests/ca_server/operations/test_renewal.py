@@ -142,7 +142,7 @@ def test_a_reminder_says_how_many_days_are_left_when_it_leaves(watch: Watch) -> 
     assert (said["days_left"], said["not_after"]) == (13, watch.certificate.not_after)
 
 
-@pytest.mark.parametrize("how", ["renewed", "being renewed", "suspended", "ended"])
+@pytest.mark.parametrize("how", ["renewed", "being renewed", "ended"])
 def test_a_reminder_that_waited_until_it_was_of_no_use_is_void(watch: Watch, how: str) -> None:
     watch.tick(days=30)
     watch.tick(days=1)
@@ -151,8 +151,6 @@ def test_a_reminder_that_waited_until_it_was_of_no_use_is_void(watch: Watch, how
             watch.branch.renew(CN, watch.account)
         case "being renewed":
             watch.branch.plan(CN, watch.account)
-        case "suspended":
-            watch.suspend()
         case "ended":
             watch.turn(days=-1)
     assert watch.letter(NoticeKind.RENEWAL_REMINDER) is None
@@ -260,3 +258,21 @@ def test_a_history_tells_that_the_pc_has_another_name(watch: Watch) -> None:
     (event,) = [event for event in told.events if event.action == "PC described"]
     assert event.detail == {"host_name": "PC-99", "former_host_name": "PC-01"}
     assert told.entry.host_name == "PC-99"
+
+
+def test_a_pair_that_has_not_left_when_its_seat_is_suspended_waits_for_the_release(watch: Watch) -> None:
+    assert set(watch.tick(days=30)) == PAIR
+    watch.suspend()
+    assert watch.mails() == []
+    watch.release()
+    assert {mail.kind for mail in watch.mails()} == PAIR
+
+
+def test_a_reminder_waits_for_the_release_too(watch: Watch) -> None:
+    watch.tick(days=30)
+    watch.tick(days=14)
+    watch.suspend()
+    assert watch.mails() == []
+    watch.turn(days=13)
+    watch.release()
+    assert watch.letter(NoticeKind.RENEWAL_REMINDER) is not None

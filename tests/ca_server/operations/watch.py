@@ -4,7 +4,7 @@ import datetime
 from collections import Counter
 from pathlib import Path
 
-from ca_server.clock import HOUR, TOKYO
+from ca_server.clock import DAY, HOUR, TOKYO
 from ca_server.domain.certificates import Certificate
 from ca_server.domain.credentials import CredentialKind, CredentialStatus
 from ca_server.domain.help_desk import Times
@@ -13,7 +13,7 @@ from ca_server.domain.seats import SeatStatus
 from ca_server.notices.messages import NoticeKind
 from ca_server.operations import renewal, suspension
 from ca_server.operations.letters import Letters, letter_of
-from ca_server.store import certificates, credentials, outbox, seats
+from ca_server.store import certificates, credentials, outbox, revocations, seats
 from ca_server.store.outbox import Mail
 from protocol.names import CommonName
 from tests.ca_server.branch import TIMES, Branch
@@ -51,10 +51,16 @@ class Watch:
         """Do what the schedule does, on a day before the end, and return the kinds of the mails that came of it."""
         if days is not None:
             self.turn(days=days)
+        self.publish(self.desk.now - DAY)
         before = {mail.id for mail in self.mails()}
         for operation in (renewal.ask, renewal.remind, renewal.lapse):
             self.desk.records.write(operation, self.desk.terms.pair, self.desk.now)
         return [mail.kind for mail in self.mails() if mail.id not in before]
+
+    def publish(self, at: int) -> None:
+        """Have a CRL published at some time, as a service that lives does every hour."""
+        number = self.desk.records.write(revocations.number_crl, "issuing-1", 0, (at, at + DAY), 0)
+        self.desk.records.write(revocations.crl_published, "issuing-1", number, "", at)
 
     def days(self, *days: int) -> Counter[int]:
         """Let the schedule come on some days before the end, and count the mails of each."""
