@@ -1,6 +1,6 @@
 """The renewal agent: one run over the seats of this PC, with hooks around it, as a schedule starts it or a person.
 
-1. What ended is removed; deploy hooks that a killed run still owes are run.
+1. What ended is removed; deploy hooks that a killed run still owes, or that failed, are run.
 2. Each seat decides whether it is due (`renewal.decide`). The trouble of one is none of the others'.
 3. If one is: `pre` hooks, which may stop the run; orders, each success followed by `deploy` hooks; `post` hooks.
 
@@ -8,8 +8,8 @@ The store is locked by whoever calls. What was done is in the report, for the sc
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Final
 
 from client import renewal
 from client.config import Settings
@@ -25,7 +25,8 @@ from keys.errors import KeysError
 from protocol.members import rfc3339
 from protocol.problems import Problem
 
-_Result = TypeVar("_Result")
+_GRAVITY: Final = (5, 4, 1, 2, 3)
+"""The exit codes, the gravest first: a person, a rule, a failure, usage, later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,10 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """Return the gravest exit code of the run."""
-        failures = [each.exit_code for each in self.outcomes.values() if isinstance(each, ClientError)]
-        return max([*failures, *(1 for each in self.hooks if each.failed)], default=0)
+        """Return the gravest exit code of the run: a server that is away must not hide what only a person can mend."""
+        failures = {each.exit_code for each in self.outcomes.values() if isinstance(each, ClientError)}
+        failures |= {1 for each in self.hooks if each.failed}
+        return next((code for code in _GRAVITY if code in failures), 0)
 
     def words(self) -> list[str]:
         """Return the run in a few words, for the log."""
@@ -82,7 +84,7 @@ class Agent:
         report = Report()
         # 1. Whatever earlier runs left to do.
         for folder in folders:
-            self._tidy(folder, report)
+            await self._tidy(folder, report)
         # 2. What is due?
         for folder in folders:
             report.outcomes[folder.path.name] = await self._decided(folder, force=force, keep=remember)
@@ -104,7 +106,7 @@ class Agent:
             if isinstance(outcome, Renewed):
                 renewed.append(folder.path.name)
                 self._deploy(folder, outcome.generation, report)
-            else:
+            elif isinstance(outcome, ClientError):
                 failed.append(folder.path.name)
         self._hooked(
             POST,
@@ -123,17 +125,18 @@ class Agent:
         except (Problem, KeysError, OSError, ClientError) as error:
             return _told(error)
 
-    async def _renewed(self, folder: SeatFolder) -> Renewed | ClientError:
+    async def _renewed(self, folder: SeatFolder) -> Renewed | NotDue | ClientError:
         try:
-            return Renewed(await renewal.renew(folder, self.settings, self.tell))
+            outcome = await renewal.renew(folder, self.settings, self.tell)
+            return outcome if isinstance(outcome, NotDue) else Renewed(outcome)
         except (Problem, KeysError, OSError, ClientError) as error:
             return _told(error)
 
-    def _tidy(self, folder: SeatFolder, report: Report) -> None:
-        """Remove the certificates whose time is over, and tell programs of one that a killed run did not tell of."""
+    async def _tidy(self, folder: SeatFolder, report: Report) -> None:
+        """Remove the certificates whose time is over, and tell programs of one that they were not told of."""
         cn = folder.path.name
         try:
-            for generation in renewal.outlived(folder):
+            for generation in await renewal.outlived(folder, self.settings):
                 give_up_generation(generation)
                 report.removed.append(f"{cn}/{generation.path.name}")
             live = folder.live()
@@ -145,7 +148,7 @@ class Agent:
 
     def _deploy(self, folder: SeatFolder, generation: Generation, report: Report) -> None:
         certificate, holding = generation.certificate(), generation.slot.holding()
-        self._hooked(
+        ran = self._hooked(
             DEPLOY,
             report,
             WARIFU_CN=folder.path.name,
@@ -155,7 +158,8 @@ class Agent:
             WARIFU_STORE=generation.slot.store,
             WARIFU_NOT_AFTER=rfc3339(certificate.not_valid_after_utc),
         )
-        remember(folder, replace(recall(folder, renewal.identifier(certificate)), deploy=None))
+        memory = recall(folder, renewal.identifier(certificate))
+        remember(folder, memory.deployed(succeeded=not any(each.failed for each in ran)))
 
     def _hooked(self, stage: str, report: Report, **environment: str) -> list[Ran]:
         ran = self.hooks.run(stage, {"WARIFU_HOME": str(self.settings.home), **environment})

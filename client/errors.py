@@ -110,6 +110,11 @@ REFUSALS: Final[Mapping[RefusalReason, tuple[str, str]]] = MappingProxyType(
 )
 """Why a one-time URL cannot be used → what happened, what to do next and whom to call."""
 
+_TOO_LATE = (
+    sentence("The time in which this certificate could be renewed is over. The server says: {detail}"),
+    sentence("Ask your administrator to file a DCM902 for a new certificate; if it does not fit, call the help desk."),
+)
+
 _SAID_NO = (Refused, sentence("The server refused: {detail}"), CALL_HELP_DESK)
 _BUSY = (
     TryLater,
@@ -126,7 +131,7 @@ _OUTCOMES: Final[Mapping[ProblemType, tuple[type[ClientError], str, str]]] = Map
         ProblemType.ALREADY_REVOKED: (
             NeedsPerson,
             sentence("The certificate is revoked: {detail}"),
-            sentence("Ask your administrator for a new certificate."),
+            sentence("If you still need one, ask your administrator to file a DCM902 for a new certificate."),
         ),
         ProblemType.ALREADY_REPLACED: (
             Refused,
@@ -158,7 +163,9 @@ def from_problem(problem: Problem) -> ClientError:
     reason = problem.extra.get("reason")
     if reason in REFUSALS:
         return Refused(str(reason), *REFUSALS[RefusalReason(str(reason))], facts=facts)
-    if problem.status == 401:
+    if reason == RefusalReason.LAPSED:
+        return NeedsPerson(str(reason), *_TOO_LATE, facts=facts)
+    if problem.status == 401 and problem.type is not ProblemType.BLANK:  # which something on the way may say
         return NeedsPerson("accountEnded", _ACCOUNT_ENDED, _ACCOUNT_REMEDY, facts=facts)
     word = problem.type.word
     if problem.type in _OUTCOMES:

@@ -76,6 +76,7 @@ class Front(Group):
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
         """Run the command line (`sys.argv` if None). Raises SystemExit, always."""
+        _leave_no_core()
         arguments = list(sys.argv[1:] if args is None else args)
         console = console_for(arguments)
         extra["standalone_mode"] = False
@@ -89,6 +90,14 @@ class Front(Group):
             console.error(failure)
             sys.exit(failure.exit_code)
         sys.exit(outcome if isinstance(outcome, int) else 0)
+
+
+def _leave_no_core() -> None:
+    """Have a crash write no picture of the memory, where keys and PINs are; hooks may still ask for one of theirs."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _interrupt(*_: object) -> NoReturn:

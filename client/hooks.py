@@ -6,7 +6,8 @@
 
 HOOKS is `hooks` in the home, or what the configuration says. Its files run by their names; then what the command line
 gives. All are looked at before anything is asked of a server: each must be executable, and nobody but this user (or
-root) may write the file or the folders it lies in, because what stands there runs with the rights of the keys' owner.
+root) may write the file or a folder above it, because what stands there runs with the rights of the keys' owner. They
+are looked at again just before they run, and what runs is the file that links led to.
 
 What they learn, they learn from the environment (docs/client.md has the table); no secret is in it. A hook that runs
 for longer than the limit is ended, with what it started.
@@ -16,7 +17,6 @@ import os
 import shlex
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import tempfile
@@ -28,6 +28,7 @@ from typing import IO, Final
 
 from client.errors import ClientError, Misuse
 from client.language import sentence
+from client.ownership import open_to_others, ours
 
 PRE, DEPLOY, POST = "pre", "deploy", "post"
 STAGES: Final = (PRE, DEPLOY, POST)
@@ -39,7 +40,6 @@ MOST_OUTPUT: Final = 10_000
 """How many octets of a hook's output, the last ones, are kept for the log."""
 
 _WINDOWS_PROGRAMS = (".exe", ".bat", ".cmd", ".ps1")
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,11 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """One program: what it is called in the log, and the words that start it."""
+    """One program: what it is called in the log, the words that start it, and its file if that is to be ours alone."""
 
     name: str
     command: tuple[str, ...]
+    file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,11 @@ class Hooks:
         return done
 
     def _run(self, stage: str, hook: Hook, environment: Mapping[str, str]) -> Ran:
+        try:
+            if hook.file is not None:
+                _require_ours_alone(hook.file)
+        except ClientError as error:
+            return Ran(stage, hook.name, None, str(error))
         # A file, not a pipe: what the hook leaves running in the background would keep a pipe open.
         with tempfile.TemporaryFile() as output:
             try:
@@ -100,7 +106,7 @@ def find_hooks(folder: Path, given: Mapping[str, str | None]) -> Hooks:
     stages: dict[str, list[Hook]] = {}
     for stage in STAGES:
         files = sorted((folder / stage).iterdir()) if (folder / stage).is_dir() else []
-        hooks = [_of_file(each, (folder, folder / stage)) for each in files if _counts(each)]
+        hooks = [_of_file(each) for each in files if _counts(each)]
         command = given.get(stage)
         stages[stage] = hooks if command is None else [*hooks, _of_option(stage, command)]
     return Hooks(stages)
@@ -111,15 +117,8 @@ def _counts(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".") and not path.name.endswith(("~", ".bak", ".sample"))
 
 
-def _of_file(path: Path, folders: Sequence[Path]) -> Hook:
-    for each in (path, *folders):
-        if not _is_ours_alone(each):
-            raise ClientError(
-                "unsafeHook",
-                sentence("The hook {path} is not run: others than you may write {other}."),
-                sentence("Make it yours alone (chown, chmod go-w), or take the hook away."),
-                facts={"path": path, "other": each},
-            )
+def _of_file(path: Path) -> Hook:
+    _require_ours_alone(path)
     if not _is_executable(path):
         raise ClientError(
             "unusableHook",
@@ -127,7 +126,18 @@ def _of_file(path: Path, folders: Sequence[Path]) -> Hook:
             sentence("Make it so (chmod u+x), or take it away."),
             facts={"path": path},
         )
-    return Hook(path.name, _starting(path))
+    return Hook(path.name, _starting(path.resolve()), path)
+
+
+def _require_ours_alone(path: Path) -> None:
+    other = open_to_others(path, ours())
+    if other is not None:
+        raise ClientError(
+            "unsafeHook",
+            sentence("The hook {path} is not run: others than you may write {other}."),
+            sentence("Make it yours alone (chown, chmod go-w), or take the hook away."),
+            facts={"path": path, "other": other},
+        )
 
 
 def _of_option(stage: str, command: str) -> Hook:
@@ -151,14 +161,6 @@ def _words(command: str) -> list[str]:
         return shlex.split(command)
     except ValueError:  # a quotation that does not end
         return []
-
-
-def _is_ours_alone(path: Path) -> bool:
-    """Tell whether only this user and root may change a file or folder; on Windows the access lists are what counts."""
-    if sys.platform == "win32":
-        return True
-    found = path.stat()
-    return found.st_uid in (0, os.geteuid()) and not found.st_mode & _OTHERS_WRITE
 
 
 def _is_executable(path: Path) -> bool:

@@ -2,7 +2,8 @@
 
     2027-11-12T03:04:05Z warifu/0.1.0 renew F123456-001=renewed:2028-12-11T15:00:00Z hook=deploy/nginx:0 exit=0
 
-English words for programs and the help desk; never a secret. At a megabyte the file makes way to `log.1`.
+English words for programs and the help desk; never a secret. At a megabyte the file makes way to `log.1`; one
+process at a time writes it (`log.lock`).
 """
 
 import os
@@ -13,6 +14,8 @@ from typing import Final
 
 from client.clock import now
 from client.config import agent
+from client.errors import TryLater
+from client.stores.lock import locked
 from protocol.members import rfc3339
 
 MOST_OCTETS: Final = 1_000_000
@@ -25,13 +28,13 @@ _TAIL = 65_536  # octets, more than any entry with its hooks' output
 def write_line(home: Path, words: Sequence[str], below: Sequence[str] = ()) -> str:
     """Add a run to the log and return its line. A log that cannot be written stops nothing."""
     line = _printable(" ".join((rfc3339(now()), agent(), *words)))
-    text = "".join(f"{each}\n" for each in (line, *(f"    {_printable(each)}" for each in below)))
+    octets = "".join(f"{each}\n" for each in (line, *(f"    {_printable(each)}" for each in below))).encode()
     path = home / LOG
-    with suppress(OSError):
-        if path.exists() and path.stat().st_size + len(text) > MOST_OCTETS:
+    with suppress(OSError, TryLater), locked(home / f"{LOG}.lock"):
+        if path.exists() and path.stat().st_size + len(octets) > MOST_OCTETS:
             path.replace(home / f"{LOG}.1")
-        with open(path, "a", encoding="utf-8", opener=_private) as file:
-            file.write(text)
+        with open(path, "ab", opener=_private) as file:
+            file.write(octets)
     return line
 
 

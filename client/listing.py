@@ -8,15 +8,13 @@ from typing import Final
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from client.clock import now
-from client.columns import WIDTH
+from client.columns import WIDTH, columns
 from client.console import Console
 from client.language import sentence
 from client.stores.folder import SeatFolder
 from client.stores.generation import CERTIFICATE, CHAIN, Generation
 from client.stores.key_slot import KeySlot
 from protocol.members import rfc3339
-
-_LONGEST_NAME = 30  # columns that the others leave
 
 VALID: Final = "valid"
 EXPIRED: Final = "expired"
@@ -121,23 +119,40 @@ def table(documents: Sequence[dict[str, object]], console: Console) -> list[str]
     from rich.table import Table
 
     drawn = Table(box=None, pad_edge=False, show_edge=False, header_style="")
-    for heading in (_LABELS["cn"], _LABELS["status"], sentence("Until"), sentence("Days"), sentence("In use")):
-        drawn.add_column(console.say(heading), no_wrap=True)
-    institution = _LABELS["institution"]
-    drawn.add_column(console.say(institution), no_wrap=True, overflow="ellipsis", max_width=_LONGEST_NAME)
-    for each in documents:
-        drawn.add_row(
-            str(each["cn"]),
-            console.say(_WORDS[str(each["status"])]),
-            str(each["not_after"])[:10],
-            str(_days_left(str(each["not_after"]))),
-            "*" if each["live"] else "",
-            str(each["institution"] or ""),
-        )
+    labels = (
+        _LABELS["cn"],
+        _LABELS["status"],
+        sentence("Until"),
+        sentence("Days"),
+        _LABELS["serial"],
+        sentence("In use"),
+    )
+    headings = [console.say(each) for each in labels]
+    rows = [_row(each, console) for each in documents]
+    taken = sum(max(columns(row[place]) for row in (headings, *rows)) + 2 for place in range(len(headings)))
+    for heading in headings:
+        drawn.add_column(heading, no_wrap=True)
+    institution, room = _LABELS["institution"], WIDTH - taken
+    drawn.add_column(console.say(institution), no_wrap=True, overflow="ellipsis", max_width=room)
+    for row in rows:
+        drawn.add_row(*row)
     screen = Screen(file=StringIO(), width=WIDTH, no_color=True, color_system=None, markup=False, highlight=False)
     with screen.capture() as capture:
         screen.print(drawn)
     return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def _row(document: dict[str, object], console: Console) -> list[str]:
+    """Return one line's columns; the serial's first digits tell two certificates of one CN apart."""
+    return [
+        str(document["cn"]),
+        console.say(_WORDS[str(document["status"])]),
+        str(document["not_after"])[:10],
+        str(_days_left(str(document["not_after"]))),
+        str(document["serial"])[:8],
+        "*" if document["live"] else "",
+        str(document["institution"] or ""),
+    ]
 
 
 def _days_left(not_after: str) -> int:

@@ -1,7 +1,8 @@
 """Asks the authority whether a certificate is good (RFC 6960), over the plain HTTP address that it names itself.
 
 The answer is believed for its signature: the issuer's own, or that of a certificate which the issuer made for signing
-such answers (§4.2.2.2), over this very serial and for this time. A suspended certificate is one that is on hold.
+such answers (§4.2.2.2) and whose time it is, over this very serial and for this time.
+A suspended certificate is one that is on hold.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
@@ -22,8 +23,10 @@ from client.language import sentence
 from client.transport import post_plainly
 from keys.algorithms import kind_of, verify_hashed
 from keys.errors import KeysError
+from protocol.problems import Problem
 
 _LEEWAY = timedelta(minutes=5)  # between two clocks that are right
+_LONGEST = timedelta(days=1)  # that an answer without an end is believed
 
 
 class Word(StrEnum):
@@ -43,29 +46,22 @@ class Standing:
     since: datetime | None = None
 
 
-async def ask(certificate: x509.Certificate, issuer: x509.Certificate, settings: Settings) -> Standing:
-    """Return how a certificate stands with its authority.
+async def ask(certificate: x509.Certificate, issuer: x509.Certificate | None, settings: Settings) -> Standing:
+    """Return how a certificate stands with its authority; None is an issuer that this PC does not know.
 
     Raises TryLater when the authority cannot be reached, ClientError when it gives no answer that can be believed.
     """
+    if issuer is None:
+        raise _unbelievable("the certificate's issuer is not on this PC")
     request = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, SHA256()).build()
     url = address_of(certificate)
     if url is None:
         raise _unbelievable("the certificate names no OCSP address")
-    body = await post_plainly(url, request.public_bytes(Encoding.DER), "application/ocsp-request", settings)
     try:
-        response = ocsp.load_der_ocsp_response(body)
-        if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
-            raise _unbelievable(response.response_status.name.lower())
-        _verify(response, issuer)
-    except (ValueError, InvalidSignature, x509.ExtensionNotFound, KeysError) as error:
+        body = await post_plainly(url, request.public_bytes(Encoding.DER), "application/ocsp-request", settings)
+        return _read(body, certificate, issuer)
+    except _NO_ANSWERS as error:
         raise _unbelievable(str(error) or type(error).__name__) from error
-    if response.serial_number != certificate.serial_number:
-        raise _unbelievable("it is about another certificate")
-    ends = response.next_update_utc
-    if response.this_update_utc > now() + _LEEWAY or (ends is not None and ends < now() - _LEEWAY):
-        raise _unbelievable("it is not of this time; are date and time of this PC right?")
-    return _standing(response)
 
 
 def address_of(certificate: x509.Certificate) -> str | None:
@@ -76,6 +72,36 @@ def address_of(certificate: x509.Certificate) -> str | None:
         return None
     addresses = (each for each in access if each.access_method == AuthorityInformationAccessOID.OCSP)
     return next((str(each.access_location.value) for each in addresses), None)
+
+
+_NO_ANSWERS = (
+    ValueError,
+    TypeError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    KeysError,
+    Problem,
+)
+"""What is raised over octets from anybody: one bad answer must not end the questions about other certificates."""
+
+
+def _read(body: bytes, certificate: x509.Certificate, issuer: x509.Certificate) -> Standing:
+    response = ocsp.load_der_ocsp_response(body)
+    if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+        raise ValueError(response.response_status.name.lower())
+    _verify(response, issuer)
+    if response.serial_number != certificate.serial_number:
+        raise ValueError("it is about another certificate")
+    begins = response.this_update_utc
+    if not _is_now(begins, response.next_update_utc or begins + _LONGEST):
+        raise ValueError("it is not of this time; are date and time of this PC right?")
+    return _standing(response)
+
+
+def _is_now(begins: datetime, ends: datetime) -> bool:
+    return begins - _LEEWAY <= now() <= ends + _LEEWAY
 
 
 def _standing(response: ocsp.OCSPResponse) -> Standing:
@@ -98,6 +124,8 @@ def _verify(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> None:
             usage = signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
             if ExtendedKeyUsageOID.OCSP_SIGNING not in usage:
                 raise ValueError("its signer may not sign such answers")
+            if not _is_now(signer.not_valid_before_utc, signer.not_valid_after_utc):
+                raise ValueError("its signer's certificate is not valid now")
     key = signer.public_key()
     kind_of(key)
     signed, signature_hash = response.tbs_response_bytes, response.signature_hash_algorithm

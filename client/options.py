@@ -161,7 +161,10 @@ def _write_down(failure: ClientError, settings: Settings) -> None:
     """Note in the log what failed, for `warifu doctor`: the word only, for the sentence may name what is secret."""
     from client.journal import write_line
 
-    operation = click.get_current_context().command_path.split()[1:]
+    context = click.get_current_context()
+    operation: list[str] = []
+    while context.parent is not None:  # not by its path, in which the program may be "python -m client"
+        operation, context = [context.info_name or "", *operation], context.parent
     if operation != ["renew"]:  # which writes its own lines, successes too
         write_line(settings.home, [*operation, failure.type, f"exit={failure.exit_code}"])
 
@@ -172,6 +175,8 @@ def _settings(console: Console, home: Path | None, ca_file: Path | None, wait: f
 
     path, required = config_file()
     preferences = read_preferences(path, required=required)
+    if preferences.hooks is not None or preferences.pkcs11.module is not None:
+        _require_ours_alone(path)
     return Settings(
         home or preferences.home or default_home(),
         ca_file or preferences.ca_file,
@@ -180,7 +185,24 @@ def _settings(console: Console, home: Path | None, ca_file: Path | None, wait: f
         preferences.store,
         preferences.hooks,
         preferences.pkcs11,
+        preferences.nss.database,
+        preferences.tpm.tcti,
     )
+
+
+def _require_ours_alone(path: Path) -> None:
+    """Do nothing when nobody else may write a configuration file, which names programs. Raises Misuse."""
+    from client.ownership import open_to_others, ours
+
+    other = open_to_others(path, ours())
+    if other is not None:
+        raise Misuse(
+            "unsafeConfig",
+            sentence("{path} names programs (hooks, a PKCS#11 module), but others than you may write {other}."),
+            sentence("Make it yours alone (chown, chmod go-w), or take those settings away."),
+            facts={"path": path, "other": other},
+            fields={"--config": str(path)},
+        )
 
 
 def password_options(function: Function) -> Function:
@@ -213,8 +235,8 @@ def store_options(function: Function) -> Function:
             settings,
             store=own.pop("store") or settings.store,
             pkcs11=replace(settings.pkcs11, **{name: value for name, value in named.items() if value is not None}),
-            nss_databases=own.pop("nss_database"),
-            tcti=own.pop("tpm_tcti"),
+            nss_databases=own.pop("nss_database") or settings.nss_databases,
+            tcti=own.pop("tpm_tcti") or settings.tcti,
         )
         return function(console, chosen, *given, **own)
 

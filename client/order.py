@@ -47,6 +47,7 @@ async def _placed(account: Account, request: NewOrder, generation: Generation) -
         order = await _living(account, remembered)
         if order is not None:
             return remembered, order
+        generation.remember_order(None)
     answer = await account.send(account.transport.directory.new_order, request.render())
     generation.remember_order(answer.location)
     return answer.location, Order.parse(answer.json())

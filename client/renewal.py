@@ -2,15 +2,18 @@
 
 The account key proves whose seat it is, also after the certificate's end. The server suggests a window (§4.2); within
 it each certificate has a moment of its own, drawn from its identifier, so that PCs spread and every run agrees. Without
-an answer the last 30 days count. The old certificate stays valid and stays on the PC to its end (U4).
+an answer that moment lies 35 to 31 days before the end, ahead of the renewal mails. The old certificate stays valid and
+stays on the PC to its end (U4).
 
-What the server says for good (revoked, lapsed, renewed elsewhere) is remembered, and after three days no longer asked.
+What the server says for good (revoked, lapsed, renewed elsewhere) is remembered; once the same was said again after
+three days, it is asked for once a week. A certificate that has not ended is ordered when due whatever was said of its
+window: an order is refused soundly.
 """
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cryptography import x509
@@ -23,19 +26,20 @@ from client.language import sentence
 from client.order import obtain
 from client.renewal_memory import NOTHING_TO_RENEW, Memory, recall, remember
 from client.stores.folder import SeatFolder, make_live
-from client.stores.generation import Generation, give_up_generation
+from client.stores.generation import CHAIN, Generation, give_up_generation
 from client.transport import Tell, Transport
 from protocol.names import CommonName
-from protocol.problems import Problem
+from protocol.problems import Problem, ProblemType
 from protocol.renewal_info import certificate_id
 from protocol.requests import NewOrder
 from protocol.resources import Identifier, RenewalInfo
 from protocol.vocabulary import IdentifierType, RefusalReason
 
-FALLBACK: Final = timedelta(days=30)
-"""How long before the end a certificate is due when the server does not say."""
+FALLBACK: Final = (timedelta(days=35), timedelta(days=31))
+"""The window, counted back from the end, in which a certificate is due when the server does not say."""
 
-_LAST_WORDS = ("accountEnded", "alreadyRevoked", "alreadyReplaced")
+_LAST_WORDS = ("accountEnded", "alreadyRevoked", "alreadyReplaced", RefusalReason.LAPSED)
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +70,25 @@ async def decide(
         return Due(live)
     word = memory.settled(now())
     if word is not None:
-        tell(sentence("For three days this has been the answer; `warifu renew --force` asks again."))
+        tell(sentence("This answer has not changed; it is asked for once a week, or by `warifu renew --force`."))
         raise word.error()
     if folder.under_way() is not None:
         return Due(live)
     if memory.asks(now()):
         memory = await _asked(folder, memory, settings, tell)
         keep(folder, memory)
-    if memory.last_word is not None and memory.nothing_to_renew:
-        raise memory.last_word.error()
     due_at = _moment(memory, live.certificate())
-    return NotDue(live, due_at) if now() < due_at else Due(live)
+    is_due = now() >= due_at
+    if memory.last_word is not None and memory.nothing_to_renew and (_is_over(live) or not is_due):
+        raise memory.last_word.error()
+    return Due(live) if is_due else NotDue(live, due_at)
 
 
-async def renew(folder: SeatFolder, settings: Settings, tell: Tell) -> Generation:
+async def renew(folder: SeatFolder, settings: Settings, tell: Tell) -> Generation | NotDue:
     """Renew the live certificate of a seat, or go on with the renewal under way, and return the new one.
 
-    Raises ClientError as the server refuses; what is final is remembered.
+    NotDue is returned for one that the server finds too early to renew. Raises ClientError as the server refuses; what
+    is final is remembered.
     """
     live = _live(folder)
     memory = recall(folder, identifier(live.certificate()))
@@ -90,6 +96,8 @@ async def renew(folder: SeatFolder, settings: Settings, tell: Tell) -> Generatio
         async with connected(folder, settings, tell) as transport:
             return await _renewed(folder, memory, transport)
     except Problem as problem:
+        if problem.extra.get("reason") == RefusalReason.TOO_EARLY:
+            return await _opening(live, folder, memory, settings, tell)
         error = _refusal(problem, folder)
     except ClientError as failure:
         error = failure
@@ -107,27 +115,47 @@ def identifier(certificate: x509.Certificate) -> str:
     return certificate_id(extension.value.key_identifier or b"", certificate.serial_number)
 
 
-def outlived(folder: SeatFolder) -> list[Generation]:
+async def outlived(folder: SeatFolder, settings: Settings) -> list[Generation]:
     """Return what a seat no longer needs: certificates whose time is over, attempts that an enrolment overtook.
 
-    Never the one in use: it is what a renewal after its end is asked for with.
+    Never the one in use: it is what a renewal after its end is asked for with. Nor one whose end, a day ago or more,
+    the server's clock does not bear out now: this PC's may be wrong, and a key is not to be had again.
     """
     live = _live(folder)
-    return [
-        each
-        for each in folder.generations()
-        if each != live and (_is_over(each) if each.complete else each.path.name < live.path.name)
-    ]
+    others = [each for each in folder.generations() if each != live]
+    overtaken = [each for each in others if not (each.path / CHAIN).exists() and each.path.name < live.path.name]
+    ended = [each for each in others if each.complete and _is_over(each)]
+    if ended:
+        moment = min(now(), await _time_of_server(folder, settings))
+        ended = [each for each in ended if each.certificate().not_valid_after_utc + _DAY < moment]
+    return [*overtaken, *ended]
+
+
+async def _time_of_server(folder: SeatFolder, settings: Settings) -> datetime:
+    """Return the server's time, the beginning of all time when it does not tell."""
+    never = datetime.min.replace(tzinfo=UTC)
+    try:
+        async with connected(folder, settings, lambda *_, **__: None) as transport:
+            return transport.server_time or never
+    except (ClientError, Problem):
+        return never
 
 
 def _is_over(generation: Generation) -> bool:
     return generation.certificate().not_valid_after_utc < now()
 
 
+async def _opening(live: Generation, folder: SeatFolder, memory: Memory, settings: Settings, tell: Tell) -> NotDue:
+    """Return when a certificate that it is too early to renew will be due, by the window; tomorrow at the earliest."""
+    asked = await _asked(folder, memory, settings, tell)
+    remember(folder, asked)
+    return NotDue(live, max(_moment(asked, live.certificate()), now() + _DAY))
+
+
 async def _renewed(folder: SeatFolder, memory: Memory, transport: Transport) -> Generation:
     # 1. A key, and a note that programs will have to be told of its certificate.
     generation = folder.under_way() or folder.next_generation()
-    remember(folder, replace(memory, deploy=generation.path.name))
+    remember(folder, replace(memory, deploy=generation.path.name, deploy_tries=0))
     # 2. The certificate, in place of the one that it names (§5).
     common_name = CommonName.parse(folder.path.name)
     account = Account(transport, folder.account_key(), folder.record().account or "")
@@ -153,9 +181,11 @@ async def _asked(folder: SeatFolder, memory: Memory, settings: Settings, tell: T
             answer = await transport.get(f"{transport.directory.renewal_info}/{memory.certificate}")
             info = RenewalInfo.parse(answer.json())
         except Problem as problem:
-            if problem.status == 404:
-                return memory.asked(now(), None, None).answered(now(), _nothing_to_renew(folder))
-            return memory.asked(now(), None, None)
+            asked = memory.asked(now(), None, None)
+            # Not what something on the way says; nor in place of what an order was answered, while one can be tried.
+            final = problem.status == 404 and problem.type is not ProblemType.BLANK
+            by_order = memory.last_word is not None and not memory.nothing_to_renew and not _is_over(_live(folder))
+            return asked.answered(now(), _nothing_to_renew(folder)) if final and not by_order else asked
         except TryLater:  # it answers, but not about this (§4.3.3)
             return memory.asked(now(), None, None)
     if info.explanation_url is not None:
@@ -165,10 +195,11 @@ async def _asked(folder: SeatFolder, memory: Memory, settings: Settings, tell: T
 
 def _moment(memory: Memory, certificate: x509.Certificate) -> datetime:
     """Return the moment from which the certificate should be renewed; one that is past means now."""
-    if memory.window_start is None or memory.window_end is None:
-        return certificate.not_valid_after_utc - FALLBACK
+    start, end = memory.window_start, memory.window_end
+    if start is None or end is None:
+        start, end = (certificate.not_valid_after_utc - each for each in FALLBACK)
     fraction = int.from_bytes(hashlib.sha256(memory.certificate.encode("ascii")).digest()[:8]) / 2**64
-    return memory.window_start + (memory.window_end - memory.window_start) * fraction
+    return start + (end - start) * fraction
 
 
 def _live(folder: SeatFolder) -> Generation:

@@ -2,8 +2,9 @@
 
 - the window that the server suggested, and when it may be asked again: a schedule that runs every hour asks no more
   often than Retry-After says (RFC 9773 §4.3);
-- a final answer and since when it is given: after three days of the same it is not asked for any more;
-- the generation whose deploy hooks are still to run, so that a kill does not lose them.
+- a final answer, when it was first given and when last: once the same was given again after three days, it is asked
+  for once a week;
+- the generation whose deploy hooks are still to run, so that neither a kill nor a failure loses them.
 
 The first two belong to one certificate and are forgotten with it. A damaged file is as good as none.
 """
@@ -26,7 +27,13 @@ from protocol.strict_json import strict_json
 NOTHING_TO_RENEW: Final = "nothingToRenew"
 
 PATIENCE: Final = timedelta(days=3)
-"""How long a final answer is asked for again, in case it was a mistake that somebody mends."""
+"""How far the first and the last time of a final answer are apart when it is believed: mistakes are mended."""
+
+RESPITE: Final = timedelta(days=7)
+"""How long a final answer that is believed is not asked for again."""
+
+MOST_TRIES: Final = 3
+"""How often deploy hooks that failed are run again, once a run."""
 
 # RFC 9773 §4.3.2 wants limits on what a server says, and §4.3.3 six hours where it says nothing.
 _SHORTEST, _LONGEST, _USUAL = 60.0, 86_400.0, 21_600.0
@@ -36,13 +43,14 @@ _MOMENTS = ("window_start", "window_end", "asked_at", "ask_again_at")
 
 @dataclass(frozen=True, slots=True)
 class LastWord:
-    """An answer that no waiting changes, as the error that it was, and since when it is given."""
+    """An answer that no waiting changes, as the error that it was; when it was first given, and when last."""
 
     type: str
     sentence: str
     remedy: str
     facts: Mapping[str, object]
     since: datetime
+    confirmed: datetime
 
     def error(self) -> NeedsPerson:
         """Return the error, to be raised again."""
@@ -56,18 +64,21 @@ class LastWord:
             "remedy": self.remedy,
             "facts": dict(self.facts),
             "since": rfc3339(self.since),
+            "confirmed": rfc3339(self.confirmed),
         }
 
     @classmethod
     def parse(cls, value: object) -> Self:
         """Return what a JSON object tells. Raises Problem (malformed)."""
         members = Members(value)
+        since = members.moment("since")
         return cls(
             members.text("type"),
             members.text("sentence"),
             members.text("remedy"),
             members.mapping("facts"),
-            members.moment("since"),
+            since,
+            members.optional("confirmed", members.moment) or since,
         )
 
 
@@ -82,6 +93,7 @@ class Memory:
     ask_again_at: datetime | None = None
     last_word: LastWord | None = None
     deploy: str | None = None
+    deploy_tries: int = 0
 
     def asks(self, now: datetime) -> bool:
         """Tell whether the server may be asked (again). A clock that was set back since must not silence us."""
@@ -114,12 +126,20 @@ class Memory:
         known = self.last_word
         same = known is not None and known.type == error.type and known.since <= now
         since = known.since if same and known is not None else now
-        return replace(self, last_word=LastWord(error.type, error.sentence, error.remedy, _texts(error), since))
+        return replace(self, last_word=LastWord(error.type, error.sentence, error.remedy, _texts(error), since, now))
 
     def settled(self, now: datetime) -> LastWord | None:
-        """Return the final answer if it has been given for so long that asking again is of no use."""
+        """Return the final answer if it is believed and need not be asked for again yet."""
         word = self.last_word
-        return word if word is not None and word.since + PATIENCE <= now else None
+        if word is None or word.confirmed - word.since < PATIENCE:
+            return None
+        return word if word.confirmed <= now < word.confirmed + RESPITE else None
+
+    def deployed(self, *, succeeded: bool) -> Self:
+        """Return the memory after deploy hooks ran; those that failed are owed for some runs more."""
+        if succeeded or self.deploy_tries >= MOST_TRIES:
+            return replace(self, deploy=None, deploy_tries=0)
+        return replace(self, deploy_tries=self.deploy_tries + 1)
 
     def render(self) -> bytes:
         """Return the file's content."""
@@ -129,6 +149,7 @@ class Memory:
             **{name: None if moment is None else rfc3339(moment) for name, moment in moments.items()},
             "last_word": None if self.last_word is None else self.last_word.render(),
             "deploy": self.deploy,
+            "deploy_tries": self.deploy_tries,
         }
         return json.dumps(members, ensure_ascii=False, indent=1).encode()
 
@@ -146,6 +167,7 @@ class Memory:
             ask_again_at,
             None if word is None else LastWord.parse(word),
             members.optional("deploy", members.text),
+            members.optional("deploy_tries", members.integer) or 0,
         )
 
 
@@ -155,7 +177,11 @@ def recall(folder: SeatFolder, certificate: str) -> Memory:
         memory = Memory.parse(_file(folder).read_bytes())
     except (OSError, ValueError, Problem):
         return Memory(certificate)
-    return memory if memory.certificate == certificate else Memory(certificate, deploy=memory.deploy)
+    return (
+        memory
+        if memory.certificate == certificate
+        else Memory(certificate, deploy=memory.deploy, deploy_tries=memory.deploy_tries)
+    )
 
 
 def remember(folder: SeatFolder, memory: Memory) -> None:

@@ -6,10 +6,10 @@ the certificate itself. A certificate found revoked already is as good as done.
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from client import ocsp
 from client.account import connected
 from client.clock import now
 from client.config import Settings
-from client.renewal import identifier
 from client.stores.folder import SeatFolder
 from client.stores.generation import Generation
 from client.transport import Tell, Transport
@@ -41,29 +41,17 @@ def not_ended(folder: SeatFolder) -> list[Generation]:
     ]
 
 
-async def is_over(folder: SeatFolder, settings: Settings, tell: Tell) -> bool:
-    """Tell whether no certificate of the seat is in force any more, by our own record or the server's word.
+async def is_over(folder: SeatFolder, settings: Settings) -> bool:
+    """Tell whether no certificate of the seat is in force any more, by our own record or the authority's signed word.
 
-    The server has renewal information for every certificate but a revoked, lapsed or unknown one (protocol.md).
-    Raises Problem or TryLater when it cannot be asked.
+    Raises TryLater when the authority cannot be asked, ClientError when its answer cannot be believed.
     """
-    remaining = not_ended(folder)
-    if not remaining:
-        return True
-    async with connected(folder, settings, tell) as transport:
-        return all([await _is_gone(generation, transport) for generation in remaining])
+    return all([await _is_revoked(each, settings) for each in not_ended(folder)])
 
 
-async def _is_gone(generation: Generation, transport: Transport) -> bool:
-    if transport.directory.renewal_info is None:
-        return False
-    try:
-        await transport.get(f"{transport.directory.renewal_info}/{identifier(generation.certificate())}")
-    except Problem as problem:
-        if problem.status != 404:
-            raise
-        return True
-    return False
+async def _is_revoked(generation: Generation, settings: Settings) -> bool:
+    standing = await ocsp.ask(generation.certificate(), next(iter(generation.chain()), None), settings)
+    return standing.word is ocsp.Word.REVOKED
 
 
 async def _revoke(folder: SeatFolder, generation: Generation, transport: Transport, reason: RevocationReason) -> None:

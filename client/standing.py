@@ -40,7 +40,7 @@ async def _asked(
     if document["status"] != VALID:
         return {**document, "asked": False, "since": None}
     try:
-        standing = await ocsp.ask(generation.certificate(), generation.chain()[0], settings)
+        standing = await ocsp.ask(generation.certificate(), next(iter(generation.chain()), None), settings)
     except ClientError as error:
         tell(sentence("{cn}: not asked about. {reason}"), cn=document["cn"], reason=str(error))
         return {**document, "asked": False, "since": None}

@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -99,11 +99,15 @@ class Deadline:
 
 
 class Transport:
-    """One conversation with one server; `connect` first, for all but plain GETs."""
+    """One conversation with one server; `connect` first, for all but plain GETs.
+
+    `server_time` is what its last answer was dated with, None as long as none was.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, patience: Patience, tell: Tell) -> None:
         self.patience: Final = patience
         self.directory: Directory
+        self.server_time: datetime | None = None
         self._session = session
         self._tell = tell
         self._nonces: list[str] = []
@@ -175,6 +179,7 @@ class Transport:
         async with request as response:
             answer = Answer(response.status, response.headers, await _body(response))
         _LOG.debug("%s %s %d", method, _showable(url), answer.status)
+        self.server_time = _moment(answer.headers.get("Date")) or self.server_time
         if nonce := answer.headers.get(REPLAY_NONCE):
             self._nonces.append(nonce)
         if answer.status < 300:
@@ -278,11 +283,17 @@ def _seconds(text: str | None) -> float | None:
         return None
     if text.isascii() and text.isdigit():
         return float(text)
+    moment = _moment(text)
+    return None if moment is None else max(0.0, (moment - now()).total_seconds())
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Return a date of HTTP (RFC 9110 §5.6.7), None when it is none."""
     try:
-        moment = parsedate_to_datetime(text)
+        moment = parsedate_to_datetime(text or "")
     except ValueError:
         return None
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now()).total_seconds())
+    return moment.replace(tzinfo=moment.tzinfo or UTC)
 
 
 def _unreachable(error: Exception) -> TryLater:

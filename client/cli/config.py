@@ -37,7 +37,10 @@ def show(console: Console, settings: Settings) -> None:
         "pkcs11.module": pkcs11.module,
         "pkcs11.token": pkcs11.token,
         "pkcs11.pin_file": pkcs11.pin_file,
+        "tpm.tcti": settings.tcti,
     }
-    shown = {name: None if value is None else str(value) for name, value in values.items()}
-    lines = [f"{name} = {value}" for name, value in shown.items() if value is not None]
+    databases = [str(each) for each in settings.nss_databases]
+    shown: dict[str, object] = {name: None if value is None else str(value) for name, value in values.items()}
+    shown["nss.database"] = databases
+    lines = [f"{name} = {value}" for name, value in shown.items() if value not in (None, [])]
     console.result({"file": str(file), "exists": file.is_file(), "settings": shown}, [f"# {file}", *lines])

@@ -30,13 +30,14 @@ def doctor(console: Console, settings: Settings, common_name: "CommonName | None
     import os
     import sys
 
+    from client.cli.schedule import is_scheduled
     from client.cli.seats import store_of
     from client.doctor.diagnosis import diagnose
     from client.doctor.gathering import gather
     from client.doctor.report import report as report_of
     from client.doctor.screen import Screen
 
-    facts = asyncio.run(gather(store_of(settings), settings, common_name, _scheduled(settings)))
+    facts = asyncio.run(gather(store_of(settings), settings, common_name, is_scheduled(settings)))
     asked = not (console.json or report) and sys.stdin.isatty() and sys.stderr.isatty()
     diagnosis = diagnose(facts, _asking(console) if asked else None)
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
@@ -57,15 +58,3 @@ def _asking(console: Console) -> "AskAbout":
         return console.confirmed(question.text, cn=finding.cn or "CN")
 
     return ask
-
-
-def _scheduled(settings: Settings) -> bool | None:
-    """Tell whether the daily renewal is set up, for this user or for the machine; None where there is none of ours."""
-    from client.cli.schedule import plan_of
-    from client.errors import ClientError
-    from client.schedule.carrying_out import installed
-
-    try:
-        return any(installed(plan_of(settings, system)) for system in (False, True))
-    except ClientError:
-        return None

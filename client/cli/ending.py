@@ -69,13 +69,17 @@ def delete(console: Console, settings: Settings, common_name: "CommonName | None
         if yes:
             if not_ended(folder):
                 console.tell("Warning: {cn} is not revoked as far as this PC knows; it is deleted all the same.", cn=cn)
-        elif not asyncio.run(is_over(folder, settings, console.tell)):
+        elif not asyncio.run(is_over(folder, settings)):
             raise Refused(
                 "notRevoked",
                 sentence("{cn} is still valid; deleted, it could be neither used nor revoked from here."),
                 sentence("Revoke it first (`warifu revoke {cn}`), or give --yes."),
                 facts={"cn": cn},
             )
+        elif not console.confirmed(
+            "Delete the certificate {cn} and its key from this PC? They cannot be had again.", cn=cn
+        ):
+            raise ClientError("declined", sentence("Nothing was deleted."))
         store.discard(folder)
     console.result({"cn": cn, "action": "deleted"}, [console.say("{cn}: deleted from this PC.", cn=cn)])
 

@@ -87,6 +87,17 @@ def enroll(
     else:
         first = console.say("The certificate {cn} was installed with this URL before.", cn=document["cn"])
     console.result(document, [first, *lines_of(document, console)])
+    _suggest_schedule(console, settings)
+
+
+def _suggest_schedule(console: Console, settings: Settings) -> None:
+    """Tell a person at a terminal how it renews itself, where that is not set up."""
+    import sys
+
+    from client.cli.schedule import is_scheduled
+
+    if not console.json and sys.stderr.isatty() and is_scheduled(settings) is False:
+        console.tell("`warifu schedule install` has it renewed by itself from now on.")
 
 
 @click.command(cls=Command, help=sentence("Show kid, HMAC key and command lines for other ACME clients."))

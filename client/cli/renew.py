@@ -7,7 +7,7 @@ import click
 from client.config import Settings
 from client.console import Console
 from client.errors import ClientError
-from client.front import Command
+from client.front import FAILURES, Command, told
 from client.language import sentence
 from client.options import COMMON_NAME, hook_options, settings_options
 
@@ -81,9 +81,10 @@ def _foreseen_or_done(
             output = [f"{ran.stage}/{ran.name}: {line}" for ran in report.hooks for line in ran.output.splitlines()]
             _write_down(settings, report.words(), output)
             return folders, report
-    except ClientError as error:
+    except FAILURES as error:
+        failure = told(error)
         if not dry_run:
-            _write_down(settings, [error.type, f"exit={error.exit_code}"])
+            _write_down(settings, [failure.type, f"exit={failure.exit_code}"])
         raise
 
 

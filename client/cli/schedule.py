@@ -31,11 +31,17 @@ def install(console: Console, settings: Settings, system: bool) -> None:
     from client.schedule import carrying_out
 
     plan = plan_of(settings, system)
+    if system:
+        _require_administrators(settings)
+    before, home = _home_of(carrying_out.command_of(plan)), str(settings.home.absolute())
     carrying_out.install(plan)
     console.result(
-        {"action": "installed", "files": [str(path) for path in plan.files]},
+        {"action": "installed", "home": home, "files": [str(path) for path in plan.files]},
         [console.say("The certificates of this PC are renewed every day from now on.")],
     )
+    if before not in (None, home):
+        console.tell("It is about {home} now, instead of {before}.", home=home, before=before)
+    _warn(console, settings)
     if plan.hint:
         console.tell(plan.hint)
 
@@ -62,15 +68,67 @@ def show(console: Console, settings: Settings, system: bool) -> None:
     installed = carrying_out.installed(plan)
     known = carrying_out.shown(plan) if installed else None
     files = [str(path) for path in plan.files if path.exists()]
-    document = {"installed": installed, "files": files, "platform": known}
+    home = _home_of(carrying_out.command_of(plan)) or str(settings.home.absolute())
+    document = {"installed": installed, "home": home if installed else None, "files": files, "platform": known}
     if known is None:
         lines = [console.say("There is no daily renewal; `warifu schedule install` sets it up.")]
     else:
         lines = [
             console.say("The daily renewal is set up: {files}", files=", ".join(files)),
+            console.say("Folder of the certificates: {home}", home=home),
             known.rstrip(),
         ]
     console.result(document, lines)
+
+
+def is_scheduled(settings: Settings) -> bool | None:
+    """Tell whether the daily renewal is set up, for this user or for the machine; None where there is none of ours."""
+    from client.errors import ClientError
+    from client.schedule.carrying_out import installed
+
+    try:
+        return any(installed(plan_of(settings, system)) for system in (False, True))
+    except ClientError:
+        return None
+
+
+def _home_of(command: list[str]) -> str | None:
+    return command[command.index("--home") + 1] if "--home" in command[:-1] else None
+
+
+def _require_administrators(settings: Settings) -> None:
+    import os
+    import sys
+    from pathlib import Path
+
+    from client.schedule.administrators import ROOT, parts_of, require_administrators
+    from client.schedule.carrying_out import find_program
+
+    program = Path(find_program(sys.argv, sys.executable)[0])
+    path, named = config_file()
+    config = path.absolute() if named or path.exists() else None
+    configured = [each for each in (config, settings.hooks, settings.pkcs11.module) if each is not None]
+    parts = parts_of(program, settings.home.absolute(), configured)
+    require_administrators(parts, {ROOT}, sys.platform, os.environ)
+
+
+def _warn(console: Console, settings: Settings) -> None:
+    """Tell of seats that a run without a person cannot renew, and of a home that has none."""
+    from client.cli.seats import store_of
+    from client.doctor.seats import needs_pin
+
+    seats = store_of(settings).seats()
+    if not seats:
+        console.tell(
+            "Warning: there is no certificate in {home} yet; get one with `warifu enroll URL`.", home=settings.home
+        )
+    for folder in seats:
+        if needs_pin(folder):
+            console.tell(
+                "Warning: {cn} needs its token's PIN, which nobody types in a daily run. Put it into a file and enrol "
+                "with --pkcs11-pin-file, or run `warifu renew` at a terminal when the certificate is due.",
+                cn=folder.path.name,
+            )
 
 
 def plan_of(settings: Settings, system: bool) -> "Plan":

@@ -10,6 +10,7 @@ from client.language import sentence
 from client.ocsp import Word
 from client.renewal_memory import NOTHING_TO_RENEW
 from protocol.members import rfc3339
+from protocol.vocabulary import RefusalReason
 
 Check = Callable[[Facts], Iterator[Finding]]
 
@@ -73,7 +74,7 @@ def validity(facts: Facts) -> Iterator[Finding]:
         elif _is(seat, Word.REVOKED, Word.SUSPENDED) or (gone and left >= timedelta()):
             yield _not_good(seat, about)
         elif left < timedelta():
-            lapsed = seat.renewal.final == NOTHING_TO_RENEW
+            lapsed = seat.renewal.final in (NOTHING_TO_RENEW, RefusalReason.LAPSED)
             yield Finding("lapsed" if lapsed else "expired", about, seat.cn)
         elif _is(seat, Word.UNKNOWN):
             yield Finding("unknownToServer", about, seat.cn)

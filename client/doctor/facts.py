@@ -6,12 +6,11 @@ from enum import StrEnum
 
 from client.errors import ClientError
 from client.ocsp import Standing
-from client.renewal import FALLBACK
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far two clocks may part: OCSP answers and nonces bear as much."""
 
-MAIL_LEAD = FALLBACK
+MAIL_LEAD = timedelta(days=30)
 """How long before the end the renewal mails go out (U1), and how late an agent should have renewed at the latest."""
 
 

@@ -80,7 +80,7 @@ async def _key(generation: Generation, folder: SeatFolder) -> Key:
     """Compare a private key with its certificate, where that needs no PIN."""
     try:
         copyable = generation.slot.holding().copyable
-        if _needs_pin(folder):
+        if needs_pin(folder):
             return Key(KeyState.UNASKED, None, copyable)
         key: PrivateKey = await aside(generation.key, LONGEST)
     except TimeoutError:
@@ -92,7 +92,8 @@ async def _key(generation: Generation, folder: SeatFolder) -> Key:
     return Key(KeyState.MATCHES if matches else KeyState.FOREIGN, None, copyable)
 
 
-def _needs_pin(folder: SeatFolder) -> bool:
+def needs_pin(folder: SeatFolder) -> bool:
+    """Tell whether a seat's keys are in a token whose PIN a person types."""
     custody = folder.record().custody
     return custody.store == "pkcs11" and TokenUri.parse(custody.place).pin_file is None
 
@@ -112,11 +113,11 @@ async def _standing(
                 "unreachable", sentence("The authority is not found ({reason})."), facts={"reason": reason}
             )
         async with asyncio.timeout(LONGEST):
-            return await ocsp.ask(certificate, generation.chain()[0], settings), None
+            return await ocsp.ask(certificate, next(iter(generation.chain()), None), settings), None
     except TimeoutError:
         return None, _not_in_time()
-    except (ClientError, IndexError) as error:
-        return None, error if isinstance(error, ClientError) else None
+    except ClientError as error:
+        return None, error
 
 
 async def _online(folder: SeatFolder, settings: Settings, server: Awaitable[Server]) -> tuple[AccountState, Renewal]:
@@ -137,7 +138,7 @@ async def _online(folder: SeatFolder, settings: Settings, server: Awaitable[Serv
 async def _account(folder: SeatFolder, settings: Settings) -> AccountState:
     """Read the account by POST-as-GET (RFC 8555 §6.3)."""
     url = folder.record().account
-    if url is None or _needs_pin(folder):
+    if url is None or needs_pin(folder):
         return AccountState.UNASKED
     try:
         key = await aside(folder.account_key, LONGEST)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from client.errors import ClientError
@@ -54,6 +55,15 @@ def shown(plan: Plan) -> str:
     return _run(plan.show)
 
 
+def command_of(plan: Plan) -> list[str]:
+    """Return the command line that is scheduled, empty when there is none or it cannot be told."""
+    words: list[str] = []
+    for path in plan.files:
+        with suppress(OSError, ValueError, LookupError):  # no file, or one that somebody changed
+            words = words or list(plan.read(path.read_bytes()))
+    return words
+
+
 def _forget(plan: Plan) -> ClientError | None:
     """Have the platform forget the schedule, and return what went wrong first: part of it may have been gone."""
     trouble = None
@@ -77,7 +87,8 @@ def _run(command: Sequence[str]) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _failed(words, str(error)) from error
     if done.returncode != 0:
-        raise _failed(words, (done.stderr or done.stdout).decode(encoding, "replace").strip())
+        reason = " ".join((done.stderr or done.stdout).decode(encoding, "replace").split())
+        raise _no_bus(reason) if "--user" in command and "connect to" in reason else _failed(words, reason)
     return done.stdout.decode(encoding, "replace")
 
 
@@ -87,6 +98,18 @@ def _failed(words: str, reason: str) -> ClientError:
         sentence("`{command}` failed: {reason}"),
         sentence("Until it works, run `warifu renew` every day in another way, or by hand."),
         facts={"command": words, "reason": reason},
+    )
+
+
+def _no_bus(reason: str) -> ClientError:
+    return ClientError(
+        "noUserBus",
+        sentence("There is no systemd of this user here, as without a login at a desk or by SSH ({reason})."),
+        sentence(
+            "As root give --system; or have root run `loginctl enable-linger` for this user and log in anew; or have "
+            "cron run `warifu renew --quiet` every day."
+        ),
+        facts={"reason": reason},
     )
 
 

@@ -4,8 +4,10 @@ launchd makes up for a start that was slept through, but spreads nothing: the co
 """
 
 import plistlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+from xml.parsers.expat import ExpatError
 
 from client.schedule.plan import DELAY_SECONDS, Job, Plan
 
@@ -21,7 +23,15 @@ def plan(job: Job, folder: Path, uid: int) -> Plan:
         install=[("launchctl", "bootstrap", domain, str(file))],
         remove=[("launchctl", "bootout", f"{domain}/{LABEL}")],
         show=("launchctl", "print", f"{domain}/{LABEL}"),
+        read=_command_of,
     )
+
+
+def _command_of(content: bytes) -> Sequence[str]:
+    try:
+        return [str(word) for word in plistlib.loads(content)["ProgramArguments"]]
+    except ExpatError:
+        return ()
 
 
 def property_list(job: Job) -> bytes:

@@ -1,6 +1,6 @@
 """What a platform needs to run something every day: files to write, and commands that make it look at them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,12 +21,13 @@ class Job:
 class Plan:
     """How it is done on a platform.
 
-    Commands are lists of words, run in order; `show` tells of the schedule as the platform sees it. `hint` is a
-    sentence for the person, or "".
+    Commands are lists of words, run in order; `show` tells of the schedule as the platform sees it. `read` finds the
+    job's command in one of the files again, nothing in another. `hint` is a sentence for the person, or "".
     """
 
     files: Mapping[Path, bytes]
     install: Sequence[Sequence[str]]
     remove: Sequence[Sequence[str]]
     show: Sequence[str]
+    read: Callable[[bytes], Sequence[str]]
     hint: str = ""

@@ -13,8 +13,16 @@ from client.schedule.plan import Job, Plan
 def plan_for(platform: str, job: Job, home: Path, environment: Mapping[str, str]) -> Plan:
     """Return the plan for a platform, a word of `sys.platform`; `home` is the store's folder.
 
-    Raises ClientError for a platform that has no schedule known to us.
+    Raises ClientError for a platform that has no schedule known to us, and for a path that would not stay one word.
     """
+    for word in job.command:
+        if not word.isprintable():
+            raise ClientError(
+                "unusablePath",
+                sentence("A schedule cannot hold {path}: there are control characters in it."),
+                sentence("Give the folder another name."),
+                facts={"path": ascii(word)},
+            )
     if platform == "linux":
         return systemd.plan(job, Path("/etc/systemd/system") if job.system else _config(environment) / "systemd/user")
     if platform == "win32":

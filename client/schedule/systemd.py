@@ -4,6 +4,7 @@
 failure of the unit: tomorrow is later.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ def plan(job: Job, folder: Path) -> Plan:
         install=[(*systemctl, "daemon-reload"), (*systemctl, "enable", "--now", timer)],
         remove=[(*systemctl, "disable", "--now", timer)],
         show=(*systemctl, "list-timers", "--all", "--no-pager", timer),
+        read=_command_of,
         hint="" if job.system else _LINGER,
     )
 
@@ -63,13 +65,31 @@ WantedBy=timers.target
 
 
 def exec_start(command: Sequence[str]) -> str:
-    """Return a command line; a program whose path systemd finds unsafe (quotes, backslashes) is started by env."""
-    words = ("/usr/bin/env", *command) if set(command[0]) & set("\"'\\") else command
+    """Return a command line; a program whose path systemd takes otherwise than an argument is started by env.
+
+    It finds quotes and backslashes unsafe there, and leaves $$ as it is.
+    """
+    words = (_ENV, *command) if set(command[0]) & set("\"'\\$") else command
     return " ".join(quoted(word) for word in words)
+
+
+_ENV = "/usr/bin/env"
+_SPECIAL = (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$"))
+_WORD = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+
+def _command_of(content: bytes) -> Sequence[str]:
+    """Return the words that `exec_start` wrote."""
+    line = next((each for each in content.decode().splitlines() if each.startswith("ExecStart=")), "")
+    words = [
+        re.sub(r"\\(.)|(%)%|(\$)\$", lambda found: "".join(filter(None, found.groups())), each)
+        for each in _WORD.findall(line)
+    ]
+    return words[1:] if words[:1] == [_ENV] else words
 
 
 def quoted(word: str) -> str:
     """Return a word of ExecStart, in which quotes, backslashes, % and $ have a meaning (systemd.service(5))."""
-    for special, meant in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%"), ("$", "$$")):
+    for special, meant in _SPECIAL:
         word = word.replace(special, meant)
     return f'"{word}"'

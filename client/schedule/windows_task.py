@@ -23,6 +23,7 @@ def plan(job: Job, folder: Path, user: str) -> Plan:
         install=[("schtasks", "/Create", "/TN", NAME, "/XML", str(file), "/F")],
         remove=[("schtasks", "/Delete", "/TN", NAME, "/F")],
         show=("schtasks", "/Query", "/TN", NAME, "/V", "/FO", "LIST"),
+        read=lambda _: (),  # the file lies in the home itself, so that another home's is not found
     )
 
 

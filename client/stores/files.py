@@ -9,6 +9,7 @@ certificate issued anew) by moving its parts. What a kill leaves half moved is m
 """
 
 import hashlib
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -21,11 +22,14 @@ from client.language import sentence
 from client.stores.disk import make_folder
 from client.stores.folder import TRUSTED, Record, SeatFolder, begin_seat, leftovers, make_live, next_path
 from client.stores.key_slot import dispose, dispose_if_possible
-from client.stores.lock import WAIT_SECONDS, locked
+from client.stores.lock import LOCK, WAIT_SECONDS, locked
 from keys.keystore import write_private
 from protocol.names import BadName, CommonName
 
 _TRASH = ".warifu-deleted-"
+
+_HALF_WRITTEN = re.compile(r"\.((account|ca|cert|chain|key|nss|order|renewal|revocation|warifu-\w+)\..*|live.*)")
+"""The hidden files of ours (`write_private` puts a dot before a name and letters after it); others are let be."""
 
 
 def credential_name(kid: str) -> str:
@@ -47,7 +51,7 @@ class FilesStore:
         Raises TryLater when another process is at work for too long.
         """
         make_folder(self.home)
-        with locked(self.home / "lock", self._wait_seconds):
+        with locked(self.home / LOCK, self._wait_seconds):
             self._settle()
             yield
 
@@ -118,7 +122,7 @@ class FilesStore:
         """Return the folders that are on their way out, or were never whole."""
         pending = self.pending()
         kept = {folder.path for folder in pending}
-        unbegun = [path for path in (self.home / "pending").glob("*") if path not in kept]
+        unbegun = [path for path in (self.home / "pending").glob("[!.]*") if path not in kept]
         parts = [path for folder in (*pending, *self.seats()) for path in leftovers(folder)]
         return [*self.home.glob(f"{_TRASH}*"), *unbegun, *parts]
 
@@ -170,4 +174,5 @@ def _sweep(folder: SeatFolder) -> None:
     """Delete the half-written files of a killed process, for they may hold keys."""
     for path in (folder.path, *(generation.path for generation in folder.generations())):
         for leftover in path.glob(".*"):
-            leftover.unlink()
+            if _HALF_WRITTEN.fullmatch(leftover.name):
+                leftover.unlink()

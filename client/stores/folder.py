@@ -157,7 +157,8 @@ def renew_account_key(folder: SeatFolder) -> None:
 def leftovers(folder: SeatFolder) -> list[Path]:
     """Return the generations that a process killed in `next_generation` or `give_up_generation` left."""
     kept = {generation.path for generation in folder.generations()}
-    return [path for path in (folder.path / _GENERATIONS).glob("*") if path not in kept]
+    paths = (folder.path / _GENERATIONS).glob("*")
+    return [path for path in paths if path.name.removeprefix(".").isdigit() and path not in kept]
 
 
 def make_live(folder: SeatFolder, generation: Generation) -> None:

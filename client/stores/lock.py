@@ -15,6 +15,10 @@ from client.errors import TryLater
 from client.language import sentence
 
 WAIT_SECONDS: Final = 10.0
+
+LOCK: Final = "lock"
+"""The file in a home whose lock is held."""
+
 _POLL_SECONDS = 0.05
 
 if sys.platform == "win32":
@@ -48,6 +52,11 @@ def locked(path: Path, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
                 )
             time.sleep(_POLL_SECONDS)
         yield
+
+
+def home_above(folder: Path) -> Path:
+    """Return the home that a folder is in, known by its lock; a folder in none is its own."""
+    return next((each for each in folder.parents if (each / LOCK).is_file()), folder)
 
 
 def _private(path: str, flags: int) -> int:

@@ -51,6 +51,15 @@ class NssDatabase:
             self._certutil("-N", "--empty-password", password=False)
         self._certutil("-K", nothing=_NO_KEYS)
 
+    def opens(self) -> bool:
+        """Tell whether the database opens without a password; one that is still to be made does."""
+        try:
+            if (self.folder / "cert9.db").exists():
+                self._certutil("-K", nothing=_NO_KEYS)
+        except NeedsPerson:
+            return False
+        return True
+
     def certificates(self) -> list[Installed]:
         """Return the certificates under names of ours, each with its key's identifier as reference."""
         found: dict[str, Installed] = {}
@@ -99,11 +108,20 @@ class NssDatabase:
 
     def remove(self, reference: str) -> None:
         """Delete a key and its certificate; nothing there is no error."""
+        newest = (self._named(name)[0] for name, _ in self._rows())
+        mine = next((each for each in newest if each.reference == reference), None)
+        if mine is not None:  # a kill after its import may have left it under a sibling's name
+            self.rename(reference, friendly_name(mine.certificate))
         if (self.folder / "cert9.db").exists():
             self._certutil("-F", "-k", reference, nothing=_NO_SUCH_KEY)
-        for name, trust in self._rows():
-            if "u" not in trust:  # NSS took its key, and left it where it bore another name
-                self._certutil("-D", "-n", name)
+        keyless = (name for name, trust in self._rows() if "u" not in trust)  # NSS took the key and left it
+        own = [
+            name
+            for name in keyless
+            if any(_is_named(each) for each in self._named(name) if each.reference == reference)
+        ]
+        if own:
+            self._certutil("-D", "-n", max(own, key=len))  # the longest tells most
 
     def _rows(self) -> list[tuple[str, str]]:
         """Return the nickname of each certificate under a name of ours, and its trust, which has a u for a key."""
@@ -124,10 +142,11 @@ class NssDatabase:
         if shutil.which(program) is None:
             raise missing_program("nss", program, "libnss3-tools")
         ended = run(program, [*arguments, "-d", f"sql:{self.folder}"])
-        if ended.code == 0 or (nothing is not None and nothing in ended.text):
+        closed = ended.code != 0 and _CLOSED in ended.text  # certutil then says, too, that there is no such key
+        if ended.code == 0 or (nothing is not None and nothing in ended.text and not closed):
             return ended.text if nothing is not None else ended.output
         facts = {"folder": self.folder, "reason": ended.text}
-        if _CLOSED in ended.text:
+        if closed:
             raise NeedsPerson(
                 "databaseClosed",
                 sentence("The certificate database {folder} has a password of its own."),
@@ -135,6 +154,12 @@ class NssDatabase:
                 facts=facts,
             )
         raise ClientError("databaseFailed", sentence("The certificate database {folder} failed: {reason}"), facts=facts)
+
+
+def _is_named(installed: Installed) -> bool:
+    """Tell whether a certificate is meant by the nickname: NSS shows all of one subject for each nickname."""
+    name = friendly_name(installed.certificate)
+    return installed.name in (name, f"{name} {installed.reference[:8]}")
 
 
 def identifier(public_key: object) -> str:

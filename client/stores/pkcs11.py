@@ -2,9 +2,12 @@
 
 CKA_ID is the key's label, from its first moment to its last, and is the reference; CKA_LABEL becomes the friendly name
 when the certificate is stored beside the key. What the token promises of a key is read back as soon as it is made, so
-that `holding` can speak without a PIN. A process logs in once and tries no PIN twice, for tokens lock themselves.
+that `holding` can speak without a PIN. A process logs in once and tries no PIN twice, nor does the next one
+(`wrong_pins`), for tokens lock themselves.
 """
 
+import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,8 +26,11 @@ from client.password import read_text
 from client.stores.apart import apart
 from client.stores.holder import Holding, Installed, missing_package
 from client.stores.key_slot import LABEL_PREFIX
+from client.stores.lock import home_above
 from client.stores.token_uri import TokenUri
+from client.stores.wrong_pins import WrongPins
 from keys.algorithms import PrivateKey
+from keys.errors import KeysError
 from keys.token import TokenKey
 
 try:
@@ -40,14 +46,12 @@ if TYPE_CHECKING:
     from pkcs11 import Object, Session, Token
 
 _SESSIONS: Final[dict[tuple[Path, bytes], "Session"]] = {}
+_REFUSED: Final[dict[tuple[Path, bytes], NeedsPerson]] = {}
+"""What the tokens said that did not let this process in; it asks them no second time."""
+
 _PROMISES: Final = (Attribute.SENSITIVE, Attribute.ALWAYS_SENSITIVE, Attribute.NEVER_EXTRACTABLE)
-_BAD_PIN: Final = (
-    refusals.PinIncorrect,
-    refusals.PinInvalid,
-    refusals.PinLenRange,
-    refusals.PinExpired,
-    refusals.PinLocked,
-)
+_WRONG_PIN: Final = (refusals.PinIncorrect, refusals.PinInvalid, refusals.PinLenRange)
+_BAD_PIN: Final = (*_WRONG_PIN, refusals.PinExpired, refusals.PinLocked)
 _AWAY: Final = (refusals.NoSuchToken, refusals.TokenNotPresent, refusals.DeviceRemoved, refusals.TokenNotRecognised)
 
 
@@ -57,8 +61,9 @@ class Pkcs11:
     name: ClassVar[str] = "pkcs11"
     holds_account_keys: ClassVar[bool] = True
 
-    def __init__(self, place: str, _folder: Path) -> None:
+    def __init__(self, place: str, folder: Path) -> None:
         self._token: Final = TokenUri.parse(place)
+        self._wrong: Final = WrongPins(home_above(folder))
         context = click.get_current_context(silent=True)  # it belongs to this thread
         self._console: Final = None if context is None else context.find_object(Console)
 
@@ -153,13 +158,6 @@ class Pkcs11:
         facts = {"token": self._token, "module": self._token.module}
         try:
             yield self._opened()
-        except _BAD_PIN as error:
-            raise NeedsPerson(
-                "wrongPin",
-                sentence("The token {token} does not take the PIN, or has locked it."),
-                sentence("Correct the PIN before you try again: after some wrong ones a token locks itself."),
-                facts=facts,
-            ) from error
         except _AWAY as error:
             raise NeedsPerson(
                 "noToken",
@@ -175,9 +173,27 @@ class Pkcs11:
     def _opened(self) -> "Session":
         token = self._found()
         place = (self._token.module, token.serial)
+        if place in _REFUSED:
+            raise _REFUSED[place]
         if place not in _SESSIONS:
-            _SESSIONS[place] = token.open(rw=True, user_pin=self._pin(token.flags))
+            pin = self._pin(token)
+            try:
+                _SESSIONS[place] = token.open(rw=True, user_pin=pin)
+            except _BAD_PIN as error:
+                _REFUSED[place] = self._refused()
+                if isinstance(error, _WRONG_PIN) and isinstance(pin, str) and self._token.pin_file is not None:
+                    with suppress(KeysError):  # a home that cannot be written; what the token said counts more
+                        self._wrong.remember(token.serial, pin)
+                raise _REFUSED[place] from error
         return _SESSIONS[place]
+
+    def _refused(self) -> NeedsPerson:
+        return NeedsPerson(
+            "wrongPin",
+            sentence("The token {token} does not take the PIN, or has locked it."),
+            sentence("Correct the PIN before you try again: after some wrong ones a token locks itself."),
+            facts={"token": self._token},
+        )
 
     def _found(self) -> "Token":
         library = cryptoki.lib(str(self._token.module))
@@ -186,14 +202,38 @@ class Pkcs11:
             token_label=self._token.token, token_serial=None if serial is None else serial.encode("ascii")
         )
 
-    def _pin(self, flags: "TokenFlag") -> object:
+    def _pin(self, token: "Token") -> object:
         """Return what the token wants for a login: nothing, a PIN typed on itself, or one from a file or a person."""
-        if TokenFlag.LOGIN_REQUIRED not in flags:
+        if TokenFlag.LOGIN_REQUIRED not in token.flags:
             return None
-        if TokenFlag.PROTECTED_AUTHENTICATION_PATH in flags:
+        if TokenFlag.USER_PIN_FINAL_TRY in token.flags:
+            raise NeedsPerson(
+                "lastTry",
+                sentence("One more wrong PIN would lock the token {token}, so none is tried."),
+                sentence("Log in to it with its own program first; then the token counts from the beginning."),
+                facts={"token": self._token},
+            )
+        if TokenFlag.PROTECTED_AUTHENTICATION_PATH in token.flags:
             return cryptoki.PROTECTED_AUTH
         if self._token.pin_file is not None:
-            return read_text(self._token.pin_file, "--pkcs11-pin-file").rstrip("\r\n")
+            return self._pin_of(self._token.pin_file, token.serial)
+        return self._asked()
+
+    def _pin_of(self, file: Path, serial: bytes) -> str:
+        """Return the PIN that a file has. Raises NeedsPerson when the token refused this one before."""
+        pin = read_text(file, "--pkcs11-pin-file").rstrip("\r\n")
+        if self._console is not None and os.name != "nt" and file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+            self._console.tell("Warning: others may read the PIN in {path}. Run: chmod 600 {path}", path=str(file))
+        if self._wrong.has(serial, pin):
+            raise NeedsPerson(
+                "wrongPin",
+                sentence("The token {token} has refused the PIN in {path} before, so it is not tried again."),
+                sentence("Correct the PIN in that file. If the token's PIN was changed to this one, delete {memory}."),
+                facts={"token": self._token, "path": file, "memory": self._wrong.file},
+            )
+        return pin
+
+    def _asked(self) -> str:
         if self._console is None or not sys.stdin.isatty():
             raise NeedsPerson(
                 "noPin",
@@ -202,7 +242,8 @@ class Pkcs11:
                 facts={"token": self._token},
             )
         question = self._console.say("PIN of the token {token}", token=str(self._token))
-        return click.prompt(question, hide_input=True, err=True)
+        typed: str = click.prompt(question, hide_input=True, err=True)
+        return typed
 
 
 def _objects(session: "Session", reference: str, kind: "ObjectClass | None" = None) -> "list[Object]":

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from protocol.names import CommonName, SubjectName
 
@@ -41,10 +41,14 @@ class Issuer:
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         return builder.add_extension(identifier, critical=False).sign(self.key, SHA256())
 
-    def client(self, cn: str, public_key: ec.EllipticCurvePublicKey, days: int) -> x509.Certificate:
-        """Issue a client certificate."""
+    def client(self, cn: str, public_key: ec.EllipticCurvePublicKey, days: int, ocsp: str = "") -> x509.Certificate:
+        """Issue a client certificate, which names an OCSP address if one is given."""
         subject = SubjectName("Example Agency", CommonName.parse(cn)).x509()
-        return self.sign(_builder(subject, self.certificate.subject, public_key, days))
+        builder = _builder(subject, self.certificate.subject, public_key, days)
+        if ocsp:
+            access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(ocsp))
+            builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
+        return self.sign(builder)
 
     def server(self, folder: Path) -> ssl.SSLContext:
         """Issue a certificate for localhost and return the context that serves with it."""

@@ -11,6 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Self
 
@@ -99,6 +100,8 @@ class StandIn:
         self.renewal_headers: dict[str, str] = {}
         self.explanation_url: str | None = None
         self.refusal: Problem | None = None
+        self.ahead = timedelta()
+        self.ocsp, self.lost_behind_a_proxy = "", False
         self.days, self.looks_until_valid, self.reflected_kid = 32, 0, ""
         self._nonces: set[str] = set()
         self._folder = folder
@@ -175,6 +178,7 @@ class StandIn:
             if fault.kind == DROPPED:
                 assert request.transport is not None
                 request.transport.abort()
+            answer.headers["Date"] = format_datetime(datetime.now(UTC) + self.ahead, usegmt=True)
             if step != "invitation":
                 answer.headers["Replay-Nonce"] = self._fresh_nonce()
             return answer
@@ -302,6 +306,8 @@ class StandIn:
     async def _order(self, request: web.Request) -> web.Response:
         message, _ = await self._verified(request)
         assert message.payload == b""
+        if str(request.url) not in self.orders:
+            raise Problem(ProblemType.MALFORMED, "There is no such order.", status=404)
         row = self.orders[str(request.url)]
         if row.status is OrderStatus.PROCESSING:
             row.looks_until_valid -= 1
@@ -317,7 +323,7 @@ class StandIn:
         assert isinstance(asked.public_key, ec.EllipticCurvePublicKey)
         credential = self.accounts[row.account].credential
         row.certificate = f"{self.origin}/certificate/{len(self.certificates)}"
-        self.certificates[row.certificate] = self.issuer.client(credential.cn, asked.public_key, self.days)
+        self.certificates[row.certificate] = self.issuer.client(credential.cn, asked.public_key, self.days, self.ocsp)
         credential.reason = "used"
         if row.request.replaces is not None:
             self.replaced.add(row.request.replaces)
@@ -344,6 +350,8 @@ class StandIn:
         return web.Response()
 
     async def _renewal_info(self, request: web.Request) -> web.Response:
+        if self.lost_behind_a_proxy:
+            return web.Response(status=404, text="<h1>Not Found</h1>", content_type="text/html")
         named = [each for each in self.certificates.values() if self._certificate_id(each) == request.match_info["id"]]
         if not named or named[0].serial_number in self.revoked:
             raise Problem(ProblemType.MALFORMED, "There is nothing to renew.", status=404)

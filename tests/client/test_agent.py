@@ -1,13 +1,16 @@
 """The renewal agent between two runs: what it remembers, what it asks, what it removes and what it writes down."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from client import clock
 from protocol.problems import Problem, ProblemType
-from tests.client.pc import Pc
+from tests.client.pc import Pc, environment
 from tests.client.stand_in import BUSY, Fault, StandIn, soon
 
 CN = "F123456-001"
@@ -84,31 +87,64 @@ def test_where_the_server_explains_its_window_the_agent_tells(enrolled: Pc, serv
     assert "https://ca.example/why" in enrolled.run("renew").stderr
 
 
-def test_a_final_answer_is_asked_for_three_days_and_no_longer(
+def test_a_final_answer_is_asked_for_until_confirmed_after_three_days_then_once_a_week(
     enrolled: Pc, server: StandIn, calendar: Calendar
 ) -> None:
     revoked_at_the_server(server)
-    for days in range(6):
+    asked = []
+    for days in range(40, 60):  # after its end
         calendar.ahead = timedelta(days=days)
+        server.steps.clear()
         error = enrolled.json("renew", CN, code=5)["error"]
         assert error["type"] == "nothingToRenew"
         assert CN in error["detail"]
-    assert server.steps.count("renewalInfo") == 3
+        asked += [days - 40] * ("renewalInfo" in server.steps)
+    assert asked == [0, 1, 2, 3, 10, 17]
 
 
-def test_an_account_that_has_ended_is_tried_for_three_days_and_no_longer(
+def test_an_account_that_has_ended_is_tried_until_confirmed_after_three_days_then_once_a_week(
     enrolled: Pc, server: StandIn, calendar: Calendar
 ) -> None:
     server.end_accounts()
-    for days in range(6):
+    tried = []
+    for days in range(20):
         calendar.ahead = timedelta(days=days)
+        server.steps.clear()
         assert enrolled.json("renew", CN, code=5)["error"]["type"] == "accountEnded"
-    assert server.steps.count("newOrder") == 3
+        tried += [days] * ("newOrder" in server.steps)
+    assert tried == [0, 1, 2, 3, 10, 17]
+
+
+def test_an_answer_of_one_day_stops_nothing_after_a_week_without_a_network(
+    enrolled: Pc, server: StandIn, calendar: Calendar
+) -> None:
+    server.window = soon(days=5)
+    server.faults["renewalInfo"].append(Fault(BUSY, status=404))
+    calendar.ahead = timedelta(days=-10)
+    enrolled.json("renew", code=5)
+    calendar.ahead = timedelta(days=7)
+    assert enrolled.json("renew")["certificates"][0]["action"] == "renewed"
+
+
+@pytest.mark.parametrize("by", ["the server", "a proxy"])
+def test_while_a_certificate_has_not_ended_the_order_is_tried_whatever_is_said_of_its_window(
+    enrolled: Pc, server: StandIn, calendar: Calendar, by: str
+) -> None:
+    server.faults["renewalInfo"].extend(Fault(BUSY, status=404) for _ in range(9 if by == "the server" else 0))
+    server.lost_behind_a_proxy = by == "a proxy"
+    calendar.ahead = timedelta(days=5)
+    assert enrolled.json("renew")["certificates"][0]["action"] == "renewed"
+
+
+def test_a_window_that_a_proxy_hides_is_no_final_answer(enrolled: Pc, server: StandIn, calendar: Calendar) -> None:
+    server.lost_behind_a_proxy = True
+    calendar.ahead = timedelta(days=-10)
+    assert enrolled.json("renew")["certificates"][0]["action"] == "nothing"
 
 
 def test_force_asks_again_after_three_days(enrolled: Pc, server: StandIn, calendar: Calendar) -> None:
     revoked_at_the_server(server)
-    for days in range(4):
+    for days in range(40, 44):
         calendar.ahead = timedelta(days=days)
         enrolled.json("renew", code=5)
     server.revoked.clear()
@@ -120,9 +156,10 @@ def test_force_asks_again_after_three_days(enrolled: Pc, server: StandIn, calend
 
 def test_an_answer_that_the_server_takes_back_is_forgotten(enrolled: Pc, server: StandIn, calendar: Calendar) -> None:
     revoked_at_the_server(server)
+    calendar.ahead = timedelta(days=40)
     enrolled.json("renew", code=5)
     server.revoked.clear()
-    calendar.ahead = timedelta(hours=7)
+    calendar.ahead += timedelta(hours=7)
     assert enrolled.json("renew")["certificates"][0]["action"] == "renewed"
 
 
@@ -164,10 +201,10 @@ def test_the_old_certificate_goes_with_its_key_at_the_first_run_after_its_end(
 ) -> None:
     server.days = 400
     enrolled.json("renew")
-    calendar.ahead = timedelta(days=31)
+    calendar.ahead = server.ahead = timedelta(days=31)
     assert enrolled.json("renew")["removed"] == []
     assert len(enrolled.json("show")["certificates"]) == 2
-    calendar.ahead = timedelta(days=33)
+    calendar.ahead = server.ahead = timedelta(days=34)
     assert enrolled.json("renew")["removed"] == [f"{CN}/0001"]
     (left,) = enrolled.json("show")["certificates"]
     assert left["serial"] == f"{server.issued_for(CN)[1].serial_number:x}"
@@ -222,3 +259,44 @@ def test_verbose_shows_each_request_and_no_kid(pc: Pc, server: StandIn) -> None:
     assert f"POST {server.origin}/new-order 201" in result.stderr
     assert f"GET {server.origin}/e/… 200" in result.stderr
     assert credential.kid not in result.stderr
+
+
+@pytest.mark.parametrize("days", [0, 32])
+def test_a_clock_that_is_wrong_removes_no_key(enrolled: Pc, server: StandIn, calendar: Calendar, days: int) -> None:
+    server.days = 400
+    enrolled.json("renew")
+    calendar.ahead, server.ahead = timedelta(days=40), timedelta(days=days, hours=12)
+    assert enrolled.json("renew")["removed"] == []
+
+
+def test_a_server_that_is_away_removes_no_key(enrolled: Pc, server: StandIn, calendar: Calendar) -> None:
+    server.days = 400
+    enrolled.json("renew")
+    calendar.ahead = server.ahead = timedelta(days=40)
+    server.faults["directory"].append(Fault(BUSY))
+    assert enrolled.json("renew", "--wait", "0")["removed"] == []
+
+
+def test_a_certificate_that_came_and_lost_its_file_is_no_attempt(enrolled: Pc, server: StandIn) -> None:
+    enrolled.json("renew")
+    (enrolled.seat().path / "generations" / "0001" / "cert.pem").unlink()
+    server.window = soon(days=5)
+    assert enrolled.json("renew")["removed"] == []
+
+
+def lines_of(*words: str) -> list[str]:
+    """Run the client as the schedule does, and return its log."""
+    home = Path(words[words.index("--home") + 1])
+    subprocess.run([sys.executable, "-m", "client", *words], capture_output=True, check=False, env=environment())
+    return (home / "log").read_text().splitlines() if (home / "log").exists() else []
+
+
+def test_a_run_that_fails_leaves_one_line(enrolled: Pc, server: StandIn) -> None:
+    (enrolled.home / "log").unlink(missing_ok=True)
+    (line,) = lines_of("renew", "F123456-009", "--home", str(enrolled.home))
+    assert line.endswith(" renew unknownCertificate exit=1")
+
+
+def test_a_dry_run_that_fails_leaves_none(enrolled: Pc, server: StandIn) -> None:
+    (enrolled.home / "log").unlink(missing_ok=True)
+    assert lines_of("renew", "F123456-009", "--dry-run", "--home", str(enrolled.home)) == []

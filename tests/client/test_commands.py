@@ -155,3 +155,11 @@ def test_what_the_server_cannot_be_asked_about_stands_as_we_know_it(pc: Pc, serv
     (certificate,) = json.loads(result.stdout)["certificates"]
     assert (certificate["status"], certificate["asked"]) == ("valid", False)
     assert "not asked about" in result.stderr
+
+
+def test_status_tells_two_certificates_of_one_cn_apart(pc: Pc, server: StandIn) -> None:
+    pc.enrol(server.invite())
+    pc.json("renew")
+    lines = pc.run("status").stdout.splitlines()
+    for line, certificate in zip(lines[1:3], server.issued_for("F123456-001"), strict=True):
+        assert f"{certificate.serial_number:x}"[:8] in line

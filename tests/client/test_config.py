@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from client.config import Pkcs11
-from client.config_file import Preferences, read_preferences
+from client.config_file import Nss, Preferences, Tpm, read_preferences
 from client.errors import Misuse
 from tests.client.pc import ENGLISH, Pc
 
@@ -21,6 +21,12 @@ hooks = "my hooks"
 module = "/usr/lib/token.so"
 token = "割符"
 pin_file = "pin"
+
+[nss]
+database = ["profiles/a", "/srv/b"]
+
+[tpm]
+tcti = "swtpm:port=2321"
 """
 
 
@@ -38,7 +44,37 @@ def test_a_file_says_all_of_this_and_its_paths_count_from_its_folder(tmp_path: P
         "pkcs11",
         tmp_path / "my hooks",
         Pkcs11(Path("/usr/lib/token.so"), "割符", tmp_path / "pin"),
+        Nss((tmp_path / "profiles/a", Path("/srv/b"))),
+        Tpm("swtpm:port=2321"),
     )
+
+
+def test_one_database_needs_no_brackets(tmp_path: Path) -> None:
+    file = written(tmp_path, '[nss]\ndatabase = "/srv/b"\n')
+    assert read_preferences(file).nss == Nss((Path("/srv/b"),))
+
+
+def test_a_file_that_notepad_wrote_is_read(tmp_path: Path) -> None:
+    assert read_preferences(written(tmp_path, '\ufefflanguage = "ja"\r\n')).language == "ja"
+
+
+@pytest.mark.parametrize(
+    "text", ['home = "C:\\Users\\me"', 'home = "C:\\data"', 'home = "C:\\temp"', 'home = "D:\\x1"']
+)
+def test_a_path_of_windows_in_double_quotes_gets_a_hint(tmp_path: Path, text: str) -> None:
+    with pytest.raises(Misuse) as caught:
+        read_preferences(written(tmp_path, f"\n{text}\n"))
+    assert "single quotes" in caught.value.remedy
+    assert "line 2" in str(caught.value)
+    quoted = text.replace('"', "'")
+    assert read_preferences(written(tmp_path, quoted)).home is not None
+
+
+@pytest.mark.parametrize("text", ["a = {x = 1", "a = [{", "language = ja"])
+def test_what_is_no_toml_is_told_in_the_readers_language(pc: Pc, tmp_path: Path, text: str) -> None:
+    told = pc.run("status", "--config", str(written(tmp_path, text)), "--lang", "ja")
+    assert told.exit_code == 2
+    assert "TOML の書き方" in told.output
 
 
 def test_there_need_not_be_a_file(tmp_path: Path) -> None:
@@ -57,6 +93,10 @@ def test_there_need_not_be_a_file(tmp_path: Path) -> None:
         ('# pkcs11\npkcs11 = "x"\n', "pkcs11", 2),
         ('[pkcs11]\ntoken = "a"\npin = "1234"\n', "pin", 3),
         ('language = """ja', "TOML", 1),
+        ("\n[nss]\ndatabase = 7\n", "database", 3),
+        ('[nss]\ndatabase = ["a", 7]\n', "database", 2),
+        ('[tpm]\nplace = "x"\n', "place", 2),
+        ('tpm = "x"\n', "tpm", 1),
     ],
 )
 def test_a_bad_file_is_told_of_with_the_line(tmp_path: Path, text: str, name: str, line: int) -> None:
@@ -81,6 +121,7 @@ def test_a_bad_file_stops_every_command_but_the_help(pc: Pc, tmp_path: Path) -> 
 def test_a_file_that_is_named_must_be_there(pc: Pc, tmp_path: Path) -> None:
     error = pc.json("status", "--config", str(tmp_path / "none.toml"), code=2)["error"]
     assert list(error["fields"]) == ["--config"]
+    assert error["detail"].startswith("There is no file")
 
 
 def test_the_command_line_counts_before_the_file_and_the_file_before_the_environment(pc: Pc, tmp_path: Path) -> None:
@@ -89,6 +130,8 @@ def test_the_command_line_counts_before_the_file_and_the_file_before_the_environ
     assert shown["settings"]["home"] == str(pc.home)
     assert shown["settings"]["language"] == "ja"
     assert shown["settings"]["pkcs11.token"] == "割符"
+    assert shown["settings"]["nss.database"] == [str(tmp_path / "profiles/a"), "/srv/b"]
+    assert shown["settings"]["tpm.tcti"] == "swtpm:port=2321"
     assert pc.json("--config", file, "config", "show") == shown
     assert pc.json("config", "show", "--config", file, "--lang", "en")["settings"]["language"] == "en"
     assert "証明書はありません" in pc.run("status", "--config", file).stdout

@@ -233,7 +233,7 @@ def test_a_certificate_with_another_key_is_not_installed(
 ) -> None:
     foreign = server.issuer.key.public_key()
     sign = type(server.issuer).client
-    monkeypatch.setattr(type(server.issuer), "client", lambda self, cn, _, days: sign(self, cn, foreign, days))
+    monkeypatch.setattr(type(server.issuer), "client", lambda self, cn, _, days, *__: sign(self, cn, foreign, days))
     assert pc.enrol(server.invite(), code=1)["error"]["type"] == "foreignCertificate"
     assert pc.store.seats() == []
 
@@ -242,7 +242,9 @@ def test_a_certificate_for_another_seat_is_not_installed(
     pc: Pc, server: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sign = type(server.issuer).client
-    monkeypatch.setattr(type(server.issuer), "client", lambda self, _, key, days: sign(self, "F654321-001", key, days))
+    monkeypatch.setattr(
+        type(server.issuer), "client", lambda self, _, key, days, *__: sign(self, "F654321-001", key, days)
+    )
     assert pc.enrol(server.invite(), code=1)["error"]["type"] == "foreignCertificate"
 
 

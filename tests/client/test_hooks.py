@@ -227,3 +227,69 @@ def test_the_configuration_may_name_another_folder(enrolled: Pc, server: StandIn
     (tmp_path / "config.toml").write_text('hooks = "mine"\n')
     enrolled.json("renew", "--config", str(tmp_path / "config.toml"))
     assert (tmp_path / "touched").exists()
+
+
+def test_a_folder_above_that_others_may_write_is_not_trusted(tmp_path: Path) -> None:
+    put(tmp_path / "open" / "hooks", PRE, "mine", "exit 0")
+    (tmp_path / "open" / "hooks").chmod(0o700)
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(ClientError) as caught:
+        find_hooks(tmp_path / "open" / "hooks", {})
+    assert (caught.value.type, caught.value.facts["other"]) == ("unsafeHook", tmp_path / "open")
+
+
+def test_a_sticky_folder_will_do_above_what_is_ours(tmp_path: Path) -> None:
+    put(tmp_path / "open" / "hooks", PRE, "mine", "exit 0")
+    (tmp_path / "open").chmod(0o1777)
+    assert len(find_hooks(tmp_path / "open" / "hooks", {}).stages[PRE]) == 1
+
+
+def test_where_a_link_leads_counts(tmp_path: Path) -> None:
+    target = put(tmp_path, "elsewhere", "program", "exit 0")
+    (tmp_path / "hooks" / PRE).mkdir(parents=True)
+    (tmp_path / "hooks" / PRE / "link").symlink_to(target)
+    (hook,) = find_hooks(tmp_path / "hooks", {}).stages[PRE]
+    assert hook.command == (str(target),)
+    target.parent.chmod(0o777)
+    with pytest.raises(ClientError):
+        find_hooks(tmp_path / "hooks", {})
+
+
+def test_what_others_may_write_only_since_it_was_found_is_not_run(tmp_path: Path) -> None:
+    path = put(tmp_path, PRE, "mine", f"touch {tmp_path}/ran")
+    found = find_hooks(tmp_path, {})
+    path.chmod(0o777)
+    (ran,) = found.run(PRE, {})
+    assert ran.failed
+    assert "others" in ran.output
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("text", ['hooks = "mine"', '[pkcs11]\nmodule = "/lib/evil.so"'])
+def test_a_configuration_that_others_may_write_names_no_program(pc: Pc, tmp_path: Path, text: str) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(text)
+    pc.json("status", "--config", str(config))
+    config.chmod(0o666)
+    assert pc.json("status", "--config", str(config), code=2)["error"]["type"] == "unsafeConfig"
+    config.write_text('language = "en"')
+    pc.json("status", "--config", str(config))
+
+
+def test_a_deploy_hook_that_fails_is_owed_at_the_next_three_runs(enrolled: Pc, server: StandIn) -> None:
+    noting(enrolled, DEPLOY, code=7)
+    enrolled.json("renew", code=1)
+    server.window = soon(days=5)
+    for code in (1, 1, 1, 0):
+        enrolled.json("renew", code=code)
+    assert stages(enrolled) == [DEPLOY] * 4
+
+
+def test_a_deploy_hook_that_succeeds_in_the_end_is_owed_no_longer(enrolled: Pc, server: StandIn) -> None:
+    noting(enrolled, DEPLOY, code=7)
+    enrolled.json("renew", code=1)
+    server.window = soon(days=5)
+    noting(enrolled, DEPLOY)
+    enrolled.json("renew")
+    enrolled.json("renew")
+    assert stages(enrolled) == [DEPLOY] * 2

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -106,7 +107,7 @@ def test_a_renewal_killed_at_each_of_its_writes_in_turn_ends_with_one_certificat
     hook.write_text(f'#!/bin/sh\necho "$WARIFU_NOT_AFTER" > "{pc.home.parent}/deployed"\n')
     hook.chmod(0o700)
     for year in range(1, MOST_WRITES):
-        server.days = 400 + YEAR * year
+        server.days, server.ahead = 400 + YEAR * year, timedelta(days=YEAR * year)
         first = fork.run(["renew"], pc.home, die_at=year, days_ahead=YEAR * year)
         if not first.killed:
             break

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from asn1crypto import ocsp as asn1
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -62,9 +63,13 @@ def certificate(url: str) -> x509.Certificate:
     return ISSUER.sign(builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False))
 
 
-def signer(issuer: Issuer, usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.OCSP_SIGNING) -> Issuer:
+def signer(
+    issuer: Issuer, usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.OCSP_SIGNING, *, days: int = 30, begins: int = 0
+) -> Issuer:
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = _builder(_name("OCSP signer"), issuer.certificate.subject, key.public_key(), 30)
+    builder = _builder(_name("OCSP signer"), issuer.certificate.subject, key.public_key(), days)
+    if begins:
+        builder._not_valid_before = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=begins)
     return Issuer(issuer.sign(builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)), key)
 
 
@@ -73,6 +78,7 @@ def answered(
     by: Issuer,
     reason: x509.ReasonFlags | None = None,
     age: timedelta = timedelta(0),
+    lasts: timedelta | None = timedelta(hours=1),
 ) -> bytes:
     """Return an answer: revoked for a reason, or good without."""
     made = datetime.now(UTC).replace(microsecond=0) - age
@@ -82,7 +88,7 @@ def answered(
         SHA256(),
         ocsp.OCSPCertStatus.GOOD if reason is None else ocsp.OCSPCertStatus.REVOKED,
         made,
-        made + timedelta(hours=1),
+        None if lasts is None else made + lasts,
         None if reason is None else made,
         reason,
     )
@@ -111,8 +117,14 @@ async def test_the_authority_says_how_a_certificate_stands(
 
 @pytest.mark.parametrize(
     "by",
-    [STRANGER, signer(STRANGER), signer(ISSUER, ExtendedKeyUsageOID.CLIENT_AUTH)],
-    ids=["a stranger", "a stranger's signer", "a client of ours"],
+    [
+        STRANGER,
+        signer(STRANGER),
+        signer(ISSUER, ExtendedKeyUsageOID.CLIENT_AUTH),
+        signer(ISSUER, days=-1),
+        signer(ISSUER, begins=7),
+    ],
+    ids=["a stranger", "a stranger's signer", "a client of ours", "a former signer", "a signer to come"],
 )
 async def test_the_word_of_anybody_else_is_not_believed(responder: Responder, by: Issuer) -> None:
     leaf = certificate(responder.url)
@@ -137,6 +149,46 @@ async def test_an_answer_of_another_time_is_not_believed(responder: Responder, a
     responder.answer = answered(leaf, ISSUER, age=age)
     with pytest.raises(ClientError):
         await ask(leaf, ISSUER.certificate, SETTINGS)
+
+
+@pytest.mark.parametrize(("hours", "believed"), [(23, True), (25, False)])
+async def test_an_answer_without_an_end_is_believed_for_a_day(responder: Responder, hours: int, believed: bool) -> None:
+    leaf = certificate(responder.url)
+    responder.answer = answered(leaf, ISSUER, age=timedelta(hours=hours), lasts=None)
+    if believed:
+        assert (await ask(leaf, ISSUER.certificate, SETTINGS)).word is Word.GOOD
+    else:
+        with pytest.raises(ClientError, match="not of this time"):
+            await ask(leaf, ISSUER.certificate, SETTINGS)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+async def test_an_answer_on_none_or_several_is_not_believed(responder: Responder, count: int) -> None:
+    leaf = certificate(responder.url)
+    whole = asn1.OCSPResponse.load(answered(leaf, ISSUER))
+    basic = asn1.BasicOCSPResponse.load(whole["response_bytes"]["response"].contents)
+    data = basic["tbs_response_data"]
+    data["responses"] = [data["responses"][0]] * count
+    basic["signature"] = ISSUER.key.sign(data.dump(force=True), ec.ECDSA(SHA256()))
+    parts = {"response_type": "basic_ocsp_response", "response": basic}
+    responder.answer = asn1.OCSPResponse({"response_status": "successful", "response_bytes": parts}).dump(force=True)
+    with pytest.raises(ClientError) as caught:
+        await ask(leaf, ISSUER.certificate, SETTINGS)
+    assert caught.value.type == "badOcspAnswer"
+
+
+@pytest.mark.parametrize("answer", [b"", b"nonsense", b"x" * 5_000_000], ids=["none", "nonsense", "too long"])
+async def test_what_is_no_answer_does_not_end_the_others(responder: Responder, answer: bytes) -> None:
+    responder.answer = answer
+    with pytest.raises(ClientError) as caught:
+        await ask(certificate(responder.url), ISSUER.certificate, SETTINGS)
+    assert caught.value.type == "badOcspAnswer"
+
+
+async def test_without_the_issuer_nobody_is_asked() -> None:
+    with pytest.raises(ClientError) as caught:
+        await ask(certificate("http://127.0.0.1:1/"), None, SETTINGS)
+    assert caught.value.type == "badOcspAnswer"
 
 
 async def test_an_answer_on_another_certificate_is_not_believed(responder: Responder) -> None:

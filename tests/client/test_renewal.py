@@ -54,8 +54,8 @@ def test_no_certificate_at_all_is_no_failure(pc: Pc) -> None:
     assert pc.json("renew") == {"certificates": [], "removed": [], "hooks": []}
 
 
-@pytest.mark.parametrize(("days", "action"), [(29, "renewed"), (31, "nothing")])
-def test_without_an_answer_the_last_thirty_days_count(
+@pytest.mark.parametrize(("days", "action"), [(30, "renewed"), (36, "nothing")])
+def test_without_an_answer_it_is_renewed_before_the_mails_of_the_thirtieth_day(
     pc: Pc, server: StandIn, days: int, action: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.days = days
@@ -64,11 +64,12 @@ def test_without_an_answer_the_last_thirty_days_count(
     assert pc.json("renew", "--wait", "0")["certificates"][0]["action"] == action
 
 
-def test_a_certificate_that_the_server_revoked_needs_a_person(enrolled: Pc, server: StandIn) -> None:
+def test_a_certificate_that_the_server_revoked_needs_a_person(pc: Pc, server: StandIn) -> None:
+    server.days = 20
+    pc.enrol(server.invite())
     server.revoked[server.issued_for(CN)[0].serial_number] = 0
-    error = enrolled.json("renew", CN, code=5)["error"]
-    assert error["type"] == "nothingToRenew"
-    assert CN in error["detail"]
+    server.refusal = Problem(ProblemType.ALREADY_REVOKED)
+    assert pc.json("renew", CN, code=5)["error"]["type"] == "alreadyRevoked"
 
 
 def test_an_account_that_has_ended_needs_a_person(enrolled: Pc, server: StandIn) -> None:
@@ -132,3 +133,61 @@ def test_the_days_of_status_count_from_now(enrolled: Pc) -> None:
     (document,) = enrolled.json("status")["certificates"]
     left = datetime.fromisoformat(document["not_after"]) - datetime.now(UTC)
     assert timedelta(days=31) < left < timedelta(days=32)
+
+
+def test_without_an_answer_two_certificates_part(pc: Pc, server: StandIn) -> None:
+    server.days = 60
+    for cn in (CN, "F123456-002"):
+        pc.enrol(server.invite(cn))
+    server.faults["renewalInfo"].extend((Fault(BUSY), Fault(BUSY)))
+    first, second = pc.json("renew", "--wait", "0")["certificates"]
+    assert first["due_at"] != second["due_at"]
+    for each in (first, second):
+        left = datetime.fromisoformat(each["not_after"]) - datetime.fromisoformat(each["due_at"])
+        assert timedelta(days=31) <= left <= timedelta(days=35)
+
+
+@pytest.fixture
+def lapsed() -> Problem:
+    return Problem(ProblemType.UNAUTHORIZED, "Too late.", extra={"reason": "lapsed"})
+
+
+def test_what_lapsed_needs_a_person_who_is_told_the_form(enrolled: Pc, server: StandIn, lapsed: Problem) -> None:
+    server.refusal = lapsed
+    error = enrolled.json("renew", CN, code=5)["error"]
+    assert error["type"] == "lapsed"
+    assert "DCM902" in error["detail"]
+    assert "DCM902" in enrolled.run("renew", CN, "--lang", "ja").stderr
+
+
+def test_what_lapsed_while_its_order_was_under_way_is_dropped_with_its_key(
+    enrolled: Pc, server: StandIn, lapsed: Problem
+) -> None:
+    server.faults["finalize"].append(Fault(BUSY))
+    enrolled.json("renew", CN, "--wait", "0", code=3)
+    server.orders.clear()
+    server.refusal = lapsed
+    enrolled.json("renew", CN, code=5)
+    assert enrolled.seat().under_way() is None
+    assert [each.path.name for each in enrolled.seat().generations()] == ["0001"]
+
+
+def test_what_is_too_early_is_no_failure(enrolled: Pc, server: StandIn) -> None:
+    server.window = soon(days=2)
+    server.refusal = Problem(ProblemType.UNAUTHORIZED, "Too early.", extra={"reason": "tooEarly"})
+    (document,) = enrolled.json("renew", CN, "--force")["certificates"]
+    assert document["action"] == "nothing"
+    assert datetime.fromisoformat(document["due_at"]) > datetime.now(UTC)
+    assert [each.path.name for each in enrolled.seat().generations()] == ["0001"]
+
+
+def test_an_account_that_only_a_proxy_denies_has_not_ended(enrolled: Pc, server: StandIn) -> None:
+    server.refusal = Problem(ProblemType.BLANK, status=401)
+    assert enrolled.json("renew", CN, code=1)["error"]["type"] == "about:blank"
+
+
+def test_a_failure_weighs_more_than_a_server_that_is_away(enrolled: Pc, server: StandIn) -> None:
+    (enrolled.seat().path / "account.key.pem").write_text("nothing")
+    enrolled.enrol(server.invite("F123456-002"))
+    server.faults["newOrder"].append(Fault(BUSY))
+    enrolled.json("renew", "--wait", "0", code=1)

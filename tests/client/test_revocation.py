@@ -1,17 +1,21 @@
 """Revocation and deletion by the holder."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.client.pc import Pc
+from tests.client.responder import responding
 from tests.client.stand_in import BUSY, Fault, StandIn
 
 CN = "F123456-001"
 
 
 @pytest.fixture
-def enrolled(pc: Pc, server: StandIn) -> Pc:
-    pc.enrol(server.invite())
-    return pc
+def enrolled(pc: Pc, server: StandIn) -> Iterator[Pc]:
+    with responding(server) as server.ocsp:
+        pc.enrol(server.invite())
+        yield pc
 
 
 def test_revoke_ends_every_certificate_of_the_seat(enrolled: Pc, server: StandIn) -> None:
@@ -65,9 +69,34 @@ def test_a_valid_certificate_is_not_deleted(enrolled: Pc) -> None:
     assert enrolled.seat().live() is not None
 
 
-def test_a_server_that_cannot_be_asked_deletes_nothing(enrolled: Pc, server: StandIn) -> None:
-    server.faults["directory"].append(Fault(BUSY))
-    enrolled.json("delete", CN, "--wait", "0", code=3)
+def test_an_authority_that_cannot_be_asked_deletes_nothing(pc: Pc, server: StandIn) -> None:
+    server.ocsp = "http://127.0.0.1:1/"
+    pc.enrol(server.invite())
+    pc.json("delete", CN, "--wait", "0", code=3)
+    assert pc.seat().live() is not None
+
+
+@pytest.mark.parametrize("lost", ["renewalInfo", "proxy"])
+def test_an_answer_that_nobody_signed_deletes_nothing(enrolled: Pc, server: StandIn, lost: str) -> None:
+    if lost == "proxy":
+        server.lost_behind_a_proxy = True
+    else:
+        server.faults["renewalInfo"].extend(Fault(BUSY, status=404) for _ in range(3))
+    assert enrolled.json("delete", CN, code=4, stdin="yes\n")["error"]["type"] == "notRevoked"
+    assert enrolled.seat().live() is not None
+
+
+def test_a_revoked_certificate_beside_a_valid_one_deletes_nothing(enrolled: Pc, server: StandIn) -> None:
+    enrolled.json("renew", CN)
+    server.revoked[server.issued_for(CN)[0].serial_number] = 4
+    enrolled.json("delete", CN, code=4, stdin="yes\n")
+    assert len(enrolled.seat().generations()) == 2
+
+
+def test_a_revoked_certificate_is_deleted_only_when_somebody_agrees(enrolled: Pc) -> None:
+    enrolled.json("revoke", "--yes")
+    assert enrolled.json("delete", CN, code=1, stdin="no\n")["error"]["type"] == "declined"
+    assert enrolled.json("delete", CN, code=2)["error"]["type"] == "noAnswer"
     assert enrolled.seat().live() is not None
 
 
@@ -77,7 +106,7 @@ def test_a_revoked_certificate_is_deleted_with_its_keys(enrolled: Pc, server: St
         enrolled.json("revoke", "--yes")
     else:
         server.revoked[server.issued_for(CN)[0].serial_number] = 4
-    assert enrolled.json("delete", CN) == {"cn": CN, "action": "deleted"}
+    assert enrolled.json("delete", CN, stdin="yes\n") == {"cn": CN, "action": "deleted"}
     assert list(enrolled.home.rglob("*.pem")) == []
 
 

@@ -1,17 +1,23 @@
 """The daily renewal on each platform: what is written, byte for byte, and that it can be set up, shown and removed."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path, PureWindowsPath
 
 import pytest
+from click.testing import Result
 
 from client.errors import ClientError
 from client.schedule import carrying_out, launchd, systemd, windows_task
+from client.schedule.administrators import require_administrators
 from client.schedule.plan import Job, Plan
 from client.schedule.platform import plan_for
+from client.stores.custody import Custody
 from tests.client.pc import ENGLISH, Pc
 from tests.client.stand_in import StandIn
 from tests.client.stand_ins import put_on_path, remembered
@@ -171,3 +177,130 @@ def test_windows_is_started_without_a_window(tmp_path: Path) -> None:
     (tmp_path / "pythonw.exe").touch()
     program = carrying_out.find_program(["warifu.exe"], str(tmp_path / "python.exe"))
     assert program == (str(tmp_path / "pythonw.exe"), "-P", "-m", "client")
+
+
+@pytest.fixture
+def scheduling(pc: Pc, programs: Path, tmp_path: Path) -> Callable[..., Result]:
+    """Return what runs a command of `schedule` with the stand-ins of the platforms' programs."""
+
+    def run(*words: str, home: Path | None = None) -> Result:
+        environment = {**ENGLISH, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+        return Pc(home or pc.home, pc.server).run("schedule", *words, environment=environment)
+
+    return run
+
+
+def test_a_home_without_certificates_is_warned_of(scheduling: Callable[..., Result]) -> None:
+    result = scheduling("install")
+    assert result.exit_code == 0
+    assert "warifu enroll" in result.stderr
+
+
+def test_a_home_with_a_certificate_is_not_warned_of(pc: Pc, server: StandIn, scheduling: Callable[..., Result]) -> None:
+    pc.enrol(server.invite())
+    assert "Warning" not in scheduling("install").stderr
+
+
+def test_a_seat_whose_pin_nobody_types_is_warned_of(pc: Pc, server: StandIn, scheduling: Callable[..., Result]) -> None:
+    pc.enrol(server.invite())
+    custody = Custody("pkcs11", "pkcs11:token=warifu?module-path=/usr/lib/token.so")
+    pc.seat().write(replace(pc.seat().record(), custody=custody))
+    result = scheduling("install")
+    assert result.exit_code == 0
+    assert "PIN" in result.stderr
+
+
+def test_the_home_that_is_replaced_is_named(scheduling: Callable[..., Result], tmp_path: Path) -> None:
+    scheduling("install", home=tmp_path / '割符 "a" %h $x')
+    result = scheduling("install")
+    told = "".join(result.stderr.split())
+    assert f'insteadof{tmp_path}/割符"a"%h$x.' in told
+    assert "instead of" not in scheduling("install").stderr
+
+
+def test_show_names_the_home(pc: Pc, scheduling: Callable[..., Result]) -> None:
+    scheduling("install")
+    assert str(pc.home) in scheduling("show").stdout
+    assert json.loads(scheduling("show", "--json").stdout)["home"] == str(pc.home)
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_the_command_of_a_schedule_can_be_read_again(tmp_path: Path, programs: Path, platform: str) -> None:
+    plan = plan_of(platform, tmp_path)
+    carrying_out.install(plan)
+    assert carrying_out.command_of(plan)[: len(LINUX.command)] == list(LINUX.command)
+
+
+@pytest.mark.parametrize("platform", ["linux", "win32", "darwin"])
+def test_a_path_with_control_characters_is_refused(platform: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        plan_for(platform, Job(("/opt/a\nExecStartPre=evil", "renew"), system=False), Path("HOME"), {"HOME": "/home/x"})
+    assert caught.value.type == "unusablePath"
+
+
+def test_a_program_whose_path_has_a_dollar_is_started_by_env() -> None:
+    assert systemd.exec_start(("/opt/$x/warifu", "renew")) == '"/usr/bin/env" "/opt/$$x/warifu" "renew"'
+
+
+def test_without_a_user_bus_the_way_out_is_told(
+    scheduling: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "systemctl").write_text(
+        "#!/bin/sh\nprintf 'Failed to connect to bus:\\nNo medium found\\n' >&2; exit 1\n"
+    )
+    (folder / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    error = json.loads(scheduling("install", "--json").stdout)["error"]
+    assert error["type"] == "noUserBus"
+    assert all(word in error["detail"] for word in ("--system", "enable-linger", "cron"))
+
+
+def test_a_failure_is_told_on_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ClientError) as caught:
+        carrying_out._run(("sh", "-c", "printf 'a\\nb\\n' >&2; exit 1"))
+    assert "a b" in str(caught.value)
+
+
+def test_for_the_machine_all_must_be_the_administrators(tmp_path: Path) -> None:
+    ours = tmp_path / "ours"
+    (ours / "home").mkdir(parents=True)
+    require_administrators({ours / "home": "--home"}, {os.geteuid()}, "linux", {})
+    with pytest.raises(ClientError) as caught:
+        require_administrators({ours / "home" / "later": "--home"}, {os.geteuid() + 1}, "linux", {})
+    assert caught.value.type == "unsafeSchedule"
+    (ours).chmod(0o777)
+    with pytest.raises(ClientError) as caught:
+        require_administrators({ours / "home": "--home"}, {os.geteuid()}, "linux", {})
+    assert caught.value.facts["other"] == ours
+
+
+def test_on_windows_all_must_lie_where_programs_do() -> None:
+    environment = {"ProgramFiles": "C:\\Program Files", "SystemRoot": "C:\\Windows"}
+    require_administrators({PureWindowsPath("c:\\program files\\warifu"): "--home"}, {0}, "win32", environment)
+    with pytest.raises(ClientError):
+        require_administrators({PureWindowsPath("C:\\Users\\yamada"): "--home"}, {0}, "win32", environment)
+    with pytest.raises(ClientError):
+        require_administrators({PureWindowsPath("C:\\Windows\\..\\Users\\x"): "--home"}, {0}, "win32", environment)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_the_schedule_of_the_machine_refuses_the_home_of_a_user(
+    pc: Pc, scheduling: Callable[..., Result], tmp_path: Path
+) -> None:
+    pc.home.mkdir()
+    os.chown(pc.home, 12345, 12345)
+    result = scheduling("install", "--system", "--json")
+    assert result.exit_code == 1
+    error = json.loads(result.stdout)["error"]
+    assert error["type"] == "unsafeSchedule"
+    assert not Path("/etc/systemd/system/warifu-renew.service").exists()
+
+
+def test_a_property_list_that_somebody_broke_is_replaced(tmp_path: Path, programs: Path) -> None:
+    plan = plan_of("darwin", tmp_path)
+    carrying_out.install(plan)
+    for path in plan.files:
+        path.write_bytes(b"<?xml version='1.0'?><plist><dict>")
+    assert carrying_out.command_of(plan) == []

@@ -114,6 +114,20 @@ def test_half_written_files_of_a_killed_process_are_deleted(store: FilesStore) -
     assert [path.exists() for path in (*leftovers, foreign)] == [False, False, True]
 
 
+def test_hidden_folders_and_files_of_others_are_let_be(store: FilesStore) -> None:
+    install(begun(store, "A"))
+    settle(store)
+    begun(store, "B")
+    seat = store.seat(CN)
+    places = (seat.path, seat.generations()[0].path, seat.generations()[0].path.parent, store.home / "pending")
+    for place in places:
+        (place / ".snapshot").mkdir()
+        (place / ".nfs0001").touch()
+    settle(store)
+    assert all((place / name).exists() for place in places for name in (".snapshot", ".nfs0001"))
+    assert store.leftovers() == []
+
+
 def test_an_enrolment_killed_while_it_began_is_begun_anew(store: FilesStore) -> None:
     folder = begun(store, "A")
     (folder.path / "account.json").unlink()

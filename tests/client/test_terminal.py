@@ -45,4 +45,5 @@ def test_password_and_question_are_asked_at_the_terminal_and_the_password_stays_
     assert b"no attempt was used" in seen
     assert "みどり銀行".encode() in seen
     assert credential.password.encode() not in seen
+    assert b"`warifu schedule install`" in seen
     assert pc.seat().live() is not None

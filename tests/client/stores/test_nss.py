@@ -1,16 +1,21 @@
 """Certificates in the databases of Chromium and Firefox, judged by certutil."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from client.console import Console
 from client.errors import ClientError, NeedsPerson
+from client.language import choose
 from client.stores.holder import friendly_name
 from client.stores.nss import Nss
+from client.stores.nss_database import NssDatabase
 from tests.client.small_authority import Issuer
 from tests.tokens import program
 
@@ -58,11 +63,11 @@ def databases(person: Path) -> list[Path]:
     return [person / ".pki/nssdb", person / ".mozilla/firefox/abc.default"]
 
 
-def installed(nss: Nss, days: int) -> tuple[str, x509.Certificate]:
+def installed(nss: Nss, days: int, common_name: str = "F123456-001") -> tuple[str, x509.Certificate]:
     reference = nss.create("warifu-1")
     public_key = nss.key(reference).public_key()
     assert isinstance(public_key, ec.EllipticCurvePublicKey)
-    leaf = ISSUER.client("F123456-001", public_key, days)
+    leaf = ISSUER.client(common_name, public_key, days)
     nss.install(reference, [leaf, ISSUER.certificate], friendly_name(leaf))
     return reference, leaf
 
@@ -113,6 +118,41 @@ def test_deleting_one_leaves_the_other(nss: Nss, person: Path, tmp_path: Path, w
         assert listed(database) == [friendly_name(certificate)]
 
 
+def test_a_certificate_that_a_kill_left_under_the_others_name_is_deleted(
+    nss: Nss, person: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, leaf = installed(nss, 30)
+    with monkeypatch.context() as killed:
+        killed.setattr(NssDatabase, "rename", lambda *_: None)
+        later = holder(tmp_path, "next")
+        reference, _ = installed(later, 395)
+    later.delete(reference)
+    for database in databases(person):
+        assert keys(database) == [kept]
+        assert certutil(database, "-L").count("F123456-001 ") == 1
+        assert listed(database) == [friendly_name(leaf)]
+
+
+@pytest.mark.parametrize(("common_name", "days"), [("F123456-002", 30), ("F123456-001", 30), ("F123456-001", 395)])
+def test_deleting_leaves_the_certificate_of_another_whose_key_is_elsewhere(
+    nss: Nss, person: Path, tmp_path: Path, common_name: str, days: int
+) -> None:
+    mine, _ = installed(nss, 30)
+    others, leaf = installed(holder(tmp_path, "next"), days, common_name)
+    for database in databases(person):
+        certutil(database, "-F", "-k", others, "-f", "/dev/null")
+    nss.delete(mine)
+    for database in databases(person):
+        assert re.findall(r"^(F123456-\d{3} \S+)", certutil(database, "-L"), re.MULTILINE) == [friendly_name(leaf)]
+        assert leaf in x509.load_pem_x509_certificates(certutil(database, "-L", "-a", "-n", name_of(database)).encode())
+
+
+def name_of(database: Path) -> str:
+    found = re.search(r"^(F123456-.*?) +,,", certutil(database, "-L"), re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
 def test_only_the_databases_named_are_touched(person: Path, tmp_path: Path) -> None:
     (tmp_path / "generation").mkdir()
     reference, _ = installed(Nss(str(tmp_path / "own"), tmp_path / "generation"), 30)
@@ -129,12 +169,53 @@ def test_two_that_end_on_one_day_are_not_mixed_up(nss: Nss, tmp_path: Path) -> N
     assert second[0].key(second[1][0]).public_key() == second[1][1].public_key()
 
 
-def test_a_database_with_a_password_is_refused_before_a_key_is_made(nss: Nss, person: Path, tmp_path: Path) -> None:
-    (tmp_path / "password").write_text("primary password\n")
-    make_database(person / ".mozilla/firefox/xyz.closed", "-f", str(tmp_path / "password"))
+def closed(folder: Path, password: Path) -> Path:
+    password.write_text("primary password\n")
+    make_database(folder, "-f", str(password))
+    return folder
+
+
+def test_a_named_database_with_a_password_is_refused_before_a_key_is_made(quick: Path, tmp_path: Path) -> None:
+    named = closed(quick / "xyz.closed", tmp_path / "password")
+    (tmp_path / "generation").mkdir()
     with pytest.raises(NeedsPerson, match=r"xyz\.closed has a password"):
-        nss.create("warifu-1")
+        Nss(f"{tmp_path / 'own'}\n{named}", tmp_path / "generation").create("warifu-1")
     assert list((tmp_path / "generation").iterdir()) == []
+
+
+def test_a_profile_with_a_password_is_told_of_once_and_left_out(
+    person: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = closed(person / ".mozilla/firefox/xyz.closed", tmp_path / "password")
+    with click.Context(click.Command("test"), obj=Console(choose("en", {}), json=False)):
+        nss = holder(tmp_path, "generation")
+        reference, leaf = installed(nss, 30)
+    assert nss.key(reference).public_key() == leaf.public_key()
+    assert [keys(each) for each in databases(person)] == [[reference]] * 2
+    assert "F123456" not in certutil(profile, "-L")
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.count("has a password of its own") == 1
+    assert "xyz.closed" in told
+    nss.delete(reference)
+    assert [keys(each) for each in databases(person)] == [[], []]
+
+
+def test_where_each_database_has_a_password_a_person_is_needed(person: Path, tmp_path: Path) -> None:
+    for each in databases(person):
+        shutil.rmtree(each, ignore_errors=True)
+        closed(each, tmp_path / "password")
+    with pytest.raises(NeedsPerson, match="has a password"):
+        holder(tmp_path, "generation").create("warifu-1")
+
+
+def test_a_key_behind_a_new_password_is_not_taken_for_deleted(person: Path, tmp_path: Path) -> None:
+    nss = holder(tmp_path, "generation")
+    reference, _ = installed(nss, 30)
+    (tmp_path / "none").write_text("\n")
+    (tmp_path / "new").write_text("primary password\n")
+    certutil(databases(person)[1], "-W", "-f", str(tmp_path / "none"), "-@", str(tmp_path / "new"))
+    with pytest.raises(NeedsPerson, match=r"abc\.default has a password"):
+        nss.delete(reference)
 
 
 def test_a_key_that_was_deleted_in_the_browser_is_missed(nss: Nss, person: Path) -> None:

@@ -142,8 +142,4 @@ def test_a_module_that_is_none_is_named(token: SoftToken, tmp_path: Path) -> Non
 
 def test_without_a_terminal_the_pin_is_not_asked_for(token: SoftToken, tmp_path: Path) -> None:
     with pytest.raises(NeedsPerson, match="no terminal to ask for the PIN"):
-        Pkcs11(token.place.partition("&pin-source")[0], tmp_path)._pin(_login_flags(token, tmp_path))
-
-
-def _login_flags(token: SoftToken, folder: Path) -> object:
-    return Pkcs11(token.place, folder)._found().flags
+        Pkcs11(token.place.partition("&pin-source")[0], tmp_path)._pin(Pkcs11(token.place, tmp_path)._found())
