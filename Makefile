@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 # `tpm` is compiled and needs libtss2-dev, pkg-config and gcc; without it the tests of that store skip.
 EXTRAS ?= dev
 
-.PHONY: demo serve test check drills bench screenshots clean
+.PHONY: demo serve test check drills rehearsal bench screenshots clean
 
 $(READY): pyproject.toml
 	@test -x $(BIN)/python || python3 -m venv $(VENV)
@@ -29,6 +29,9 @@ check: $(READY)
 
 drills: $(READY)
 	@$(BIN)/python -m tests.drills
+
+rehearsal: $(READY)
+	@$(BIN)/python -m tests.rehearsal --picture rehearsal.svg
 
 bench: $(READY)
 	@$(BIN)/python -m bench

@@ -29,10 +29,22 @@ class Days:
         """Return the day it is there."""
         return datetime.datetime.fromtimestamp(time.time() + self._offset, TOKYO).date()
 
+    @property
+    def now(self) -> datetime.datetime:
+        """Return the moment it is there."""
+        return datetime.datetime.fromtimestamp(time.time() + self._offset, datetime.UTC)
+
     def move_to(self, moment: str) -> None:
         """Go on to a moment of Japan, such as `2026-12-22 10:00`; a moment that has passed already stays passed."""
         wanted = datetime.datetime.fromisoformat(moment).replace(tzinfo=TOKYO).timestamp() - time.time()
-        self._offset = max(wanted, self._offset)
+        self._set(max(wanted, self._offset))
+
+    def jump(self, days: float) -> None:
+        """Jump some days ahead, or back as no clock should."""
+        self._set(self._offset + days * 86_400)
+
+    def _set(self, offset: float) -> None:
+        self._offset = offset
         fresh = self._file.with_suffix(".new")
         fresh.write_text(f"{self._offset:+.3f}\n")
         fresh.rename(self._file)  # at once: nobody reads half an offset

@@ -36,5 +36,5 @@ def test_a_pc_learns_at_once_of_suspension_release_and_revocation(
     assert stands(agency, home) == ("revoked", True)
     assert agency.warifu("status", home=home)["certificates"][0]["status"] == "valid"
     assert agency.warifu("renew", invitation.cn, home=home, code=5)["error"]["type"] == "accountEnded"
-    agency.warifu("delete", invitation.cn, home=home)
+    agency.warifu("delete", invitation.cn, home=home, stdin="yes\n")
     assert agency.warifu("status", home=home)["certificates"] == []

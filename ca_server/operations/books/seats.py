@@ -48,15 +48,16 @@ def _seats(ledger: Ledger, now: int) -> Iterator[str]:
 
 
 def _suspended(ledger: Ledger, now: int) -> Iterator[str]:
-    held = {call.cn for call in ledger.calls if call.act == "suspended" and call.released_at is None}
+    held = {call.cn: call.at for call in ledger.calls if call.act == "suspended" and call.released_at is None}
     suspended = {seat.cn for seat in ledger.seats if seat.status == SeatStatus.SUSPENDED}
-    for cn in sorted(suspended - held):
+    for cn in sorted(suspended - held.keys()):
         yield f"The seat {cn} is suspended, but no call says so."
     revoked = {seat.cn for seat in ledger.seats if seat.status == SeatStatus.REVOKED}
-    for cn in sorted(held - suspended - revoked):
+    for cn in sorted(held.keys() - suspended - revoked):
         yield f"The seat {cn} is not suspended, but a call says so."
     for row in ledger.certificates:
-        good = row.status == CertificateStatus.ISSUED and row.not_after > now
+        # what had ended when the seat was suspended stays issued, also where the clock was turned back since
+        good = row.status == CertificateStatus.ISSUED and row.not_after > max(now, held.get(row.cn, 0))
         if (row.cn in suspended and good) or (row.cn not in suspended and row.status == CertificateStatus.SUSPENDED):
             yield f"The certificate {row.serial} of {row.cn} is {row.status}, unlike its seat."
 

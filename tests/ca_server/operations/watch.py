@@ -4,6 +4,8 @@ import datetime
 from collections import Counter
 from pathlib import Path
 
+from sqlalchemy import select
+
 from ca_server.clock import DAY, HOUR, TOKYO
 from ca_server.domain.certificates import Certificate
 from ca_server.domain.credentials import CredentialKind, CredentialStatus
@@ -13,7 +15,7 @@ from ca_server.domain.seats import SeatStatus
 from ca_server.notices.messages import NoticeKind
 from ca_server.operations import renewal, suspension
 from ca_server.operations.letters import Letters, letter_of
-from ca_server.store import certificates, credentials, outbox, revocations, seats
+from ca_server.store import Connection, certificates, credentials, outbox, revocations, seats, tables
 from ca_server.store.outbox import Mail
 from protocol.names import CommonName
 from tests.ca_server.branch import TIMES, Branch
@@ -23,6 +25,12 @@ CN = CommonName.parse("F123456-001")
 LETTERS = Letters(SEALER, "https://ca.example/e/", 10, Times(TIMES, 180))
 PAIR = {NoticeKind.RENEWAL_URL, NoticeKind.RENEWAL_PASSWORD}
 NOTICES = PAIR | {NoticeKind.RENEWAL_REMINDER}
+
+
+def queued(connection: Connection) -> list[Mail]:
+    """Return every mail that waits, also those that are not due."""
+    waiting = select(*outbox._COLUMNS).where(tables.outbox.c.status == "pending")
+    return [Mail(*row) for row in connection.execute(waiting)]
 
 
 class Watch:
