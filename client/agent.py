@@ -13,7 +13,7 @@ from typing import Final
 
 from client import renewal
 from client.config import Settings
-from client.errors import ClientError, from_keys, from_problem
+from client.errors import ClientError, from_any
 from client.hooks import DEPLOY, POST, PRE, Hooks, Ran
 from client.language import sentence
 from client.renewal import Due, NotDue
@@ -123,14 +123,14 @@ class Agent:
         try:
             return await renewal.decide(folder, self.settings, self.tell, force=force, keep=keep)
         except (Problem, KeysError, OSError, ClientError) as error:
-            return _told(error)
+            return from_any(error)
 
     async def _renewed(self, folder: SeatFolder) -> Renewed | NotDue | ClientError:
         try:
             outcome = await renewal.renew(folder, self.settings, self.tell)
             return outcome if isinstance(outcome, NotDue) else Renewed(outcome)
         except (Problem, KeysError, OSError, ClientError) as error:
-            return _told(error)
+            return from_any(error)
 
     async def _tidy(self, folder: SeatFolder, report: Report) -> None:
         """Remove the certificates whose time is over, and tell programs of one that they were not told of."""
@@ -143,7 +143,7 @@ class Agent:
             if live is not None and recall(folder, renewal.identifier(live.certificate())).deploy == live.path.name:
                 self._deploy(folder, live, report)
         except (KeysError, OSError, ClientError) as error:
-            told = _told(error)
+            told = from_any(error)
             self.tell("{cn}: {reason}", cn=cn, reason=str(told))
 
     def _deploy(self, folder: SeatFolder, generation: Generation, report: Report) -> None:
@@ -168,16 +168,6 @@ class Agent:
             if each.failed:
                 self.tell(sentence("The hook {hook} failed; the log says more."), hook=f"{stage}/{each.name}")
         return ran
-
-
-def _told(error: Exception) -> ClientError:
-    match error:
-        case Problem():
-            return from_problem(error)
-        case KeysError() | OSError():
-            return from_keys(error)
-    assert isinstance(error, ClientError)  # noqa: S101  nothing else is caught here
-    return error
 
 
 def _stopped() -> ClientError:

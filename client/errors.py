@@ -174,3 +174,15 @@ def from_problem(problem: Problem) -> ClientError:
     if problem.status >= 500:
         return TryLater(word, _BUSY[1], _BUSY[2], facts=facts)
     return ClientError(word, _UNEXPECTED, _UNEXPECTED_REMEDY, facts=facts)
+
+
+def from_any(error: Exception) -> ClientError:
+    """Return what went wrong with one certificate as an error of the client's; whatever else it is goes on its way."""
+    match error:
+        case Problem():
+            return from_problem(error)
+        case KeysError() | OSError():
+            return from_keys(error)
+        case ClientError():
+            return error
+    raise error

@@ -14,7 +14,7 @@ from client.account import Account, connected
 from client.config import Settings
 from client.doctor.facts import AccountState, Certificate, Key, KeyState, Renewal, Seat, Server
 from client.doctor.probes import LONGEST, aside, failure_to_find
-from client.errors import ClientError, NeedsPerson, TryLater, from_keys, from_problem
+from client.errors import ClientError, NeedsPerson, TryLater, from_any
 from client.language import sentence
 from client.renewal import NotDue
 from client.renewal_memory import recall
@@ -44,7 +44,7 @@ async def seat_of(folder: SeatFolder, settings: Settings, servers: "Mapping[str,
             asyncio.gather(*here), _online(folder, settings, servers[record.directory])
         )
     except _TROUBLES as error:
-        return Seat(cn, "", "", "", (), damage=told(error))
+        return Seat(cn, "", "", "", (), damage=from_any(error))
     account, foreseen = online
     return Seat(
         cn,
@@ -56,17 +56,6 @@ async def seat_of(folder: SeatFolder, settings: Settings, servers: "Mapping[str,
         foreseen,
         record.seat is not None and record.seat.renewal and [each.path.name for each in generations] == ["0001"],
     )
-
-
-def told(error: Exception) -> ClientError:
-    """Return an error as one of the client's."""
-    match error:
-        case Problem():
-            return from_problem(error)
-        case KeysError() | OSError():
-            return from_keys(error)
-    assert isinstance(error, ClientError)  # noqa: S101  nothing else is caught here
-    return error
 
 
 async def _certificate(generation: Generation, folder: SeatFolder, settings: Settings) -> Certificate:
@@ -86,7 +75,7 @@ async def _key(generation: Generation, folder: SeatFolder) -> Key:
     except TimeoutError:
         return Key(KeyState.AWAY, _not_in_time())
     except (ClientError, KeysError, OSError) as error:
-        trouble = told(error)
+        trouble = from_any(error)
         return Key(KeyState.MISSING if trouble.type in _GONE else KeyState.AWAY, trouble)
     matches = key.public_key() == generation.certificate().public_key()
     return Key(KeyState.MATCHES if matches else KeyState.FOREIGN, None, copyable)
@@ -161,7 +150,7 @@ async def _foreseen(folder: SeatFolder, settings: Settings, remembered: Renewal)
     except NeedsPerson as error:
         return replace(remembered, final=error.type)
     except _TROUBLES as error:
-        return replace(remembered, trouble=told(error))
+        return replace(remembered, trouble=from_any(error))
     return replace(remembered, due_at=decided.due_at if isinstance(decided, NotDue) else None)
 
 
