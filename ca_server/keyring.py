@@ -13,12 +13,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ca_server.authority.hierarchy import HierarchyProfile, make_ocsp_signer
 from ca_server.authority.signer import Signer
 from ca_server.clock import DAY
-from ca_server.config import Config
+from ca_server.config import Config, IssuingAuthority
 from ca_server.language import sentence
 from keys.errors import KeystoreError
 from keys.generate import generate
 from keys.keystore import load_key, save_key, write_private
 from keys.sealing import Sealer
+
+_SHORTEST_TOKEN = 32
 
 
 def passphrase(path: Path | None) -> str | None:
@@ -44,6 +46,19 @@ def load_certificate(path: Path) -> x509.Certificate:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
         raise KeystoreError(sentence("{path} holds no certificate: {error}", path=path, error=error)) from error
+
+
+def feed_token(config: Config) -> str | None:
+    """Return the secret of those who follow, or None when nobody may. Raises KeystoreError when it cannot be used."""
+    path = config.responder.feed_token_file
+    token = passphrase(path)
+    if token is not None and not (len(token) >= _SHORTEST_TOKEN and token.isascii() and token.isprintable()):
+        raise KeystoreError(
+            sentence(
+                "{path} must hold one line of at least {count} ASCII characters.", path=path, count=_SHORTEST_TOKEN
+            )
+        )
+    return token
 
 
 def load_sealer(config: Config) -> Sealer:
@@ -96,9 +111,10 @@ def hierarchy_profile(config: Config) -> HierarchyProfile:
 
 @dataclasses.dataclass
 class OcspKey:
-    """The OCSP signer in use; `rotate` puts a new one in its place before it ends."""
+    """The OCSP signer in use of an issuing CA; `rotate` puts a new one in its place before it ends."""
 
     config: Config
+    authority: IssuingAuthority
     signer: Signer
 
     def current(self) -> Signer:
@@ -114,20 +130,44 @@ class OcspKey:
 
     def rotate(self, issuing: Signer, now: int) -> None:
         """Have the issuing CA certify a fresh key, keep both on disk, and use them from now on."""
-        authority = self.config.authority
-        fresh = make_ocsp_signer(hierarchy_profile(self.config), issuing, generate("P-256"), now)
-        save_key(authority.ocsp_key, fresh.private_key, passphrase(authority.ocsp_passphrase_file), replace=True)
-        write_private(authority.ocsp_certificate, fresh.certificate.public_bytes(Encoding.PEM), replace=True)
-        self.signer = fresh
+        self.signer = renew_ocsp_signer(hierarchy_profile(self.config), self.authority, issuing, now)
 
 
-def load_ocsp_key(config: Config, issuing: Signer, now: int) -> OcspKey:
+def renew_ocsp_signer(profile: HierarchyProfile, authority: IssuingAuthority, issuing: Signer, now: int) -> Signer:
+    """Return a fresh OCSP signer of the issuing CA, key and certificate in the place of those on disk, if any."""
+    fresh = make_ocsp_signer(profile, issuing, generate("P-256"), now)
+    save_key(authority.ocsp_key, fresh.private_key, passphrase(authority.ocsp_passphrase_file), replace=True)
+    write_private(authority.ocsp_certificate, fresh.certificate.public_bytes(Encoding.PEM), replace=True)
+    return fresh
+
+
+@dataclasses.dataclass(frozen=True)
+class AuthorityKeys:
+    """An issuing CA with its keys opened, by its name in the records."""
+
+    name: str
+    signer: Signer
+    ocsp: OcspKey
+
+    def wants_ocsp_signer(self, now: int) -> bool:
+        """Tell whether a fresh OCSP signer is due; a CA that has ended can make none."""
+        ends = int(self.signer.certificate.not_valid_after_utc.timestamp())
+        return now < ends and self.ocsp.is_ageing(now)
+
+
+def load_authorities(config: Config, now: int) -> tuple[AuthorityKeys, ...]:
+    """Open the keys of every issuing CA, the one in use first. Raises KeysError when one cannot be used."""
+    opened = []
+    for authority in config.authorities:
+        issuing = load_signer(authority.issuing_certificate, authority.issuing_key, authority.issuing_passphrase_file)
+        opened.append(AuthorityKeys(authority.issuer, issuing, load_ocsp_key(config, authority, issuing, now)))
+    return tuple(opened)
+
+
+def load_ocsp_key(config: Config, authority: IssuingAuthority, issuing: Signer, now: int) -> OcspKey:
     """Return the OCSP signer on disk, or a fresh one when a crash left key and certificate apart."""
-    authority = config.authority
     key = load_key(authority.ocsp_key, passphrase(authority.ocsp_passphrase_file))
     certificate = load_certificate(authority.ocsp_certificate)
     if key.public_key() != certificate.public_key():
-        torn = OcspKey(config, issuing)
-        torn.rotate(issuing, now)
-        return torn
-    return OcspKey(config, Signer(certificate, key))
+        return OcspKey(config, authority, renew_ocsp_signer(hierarchy_profile(config), authority, issuing, now))
+    return OcspKey(config, authority, Signer(certificate, key))

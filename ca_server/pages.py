@@ -98,6 +98,7 @@ def _terms(config: Config) -> dict[str, object]:
         "public_url": config.server.public_url,
         "filing": {"ja": operator.filing, "en": operator.filing_en or operator.filing},
         "policy_oid": config.profile.policy_oid,
+        "next_issuer": config.next and config.next.issuer,
         "crl_hours": config.authority.crl_hours,
         "ocsp_minutes": config.authority.ocsp_answer_minutes,
     }

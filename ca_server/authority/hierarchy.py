@@ -9,6 +9,7 @@ Nothing outlives its issuer: where the time would be longer it is cut. Nothing h
 """
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,8 @@ from keys.algorithms import PrivateKey, PublicKey
 from protocol.names import COUNTRY
 
 YEAR: Final = 31_557_600  # 365.25 days
+ISSUING_KEYS: Final = ("P-256", "RSA-3072")
+"""The kinds of key that an issuing CA is made with."""
 BACKDATE: Final = HOUR  # for clocks that are slow; the client profile's may not be longer
 
 
@@ -79,6 +82,13 @@ def make_issuing(
         .add_extension(extensions.issuer_pointers(profile.root_certificate_url), critical=False)
     )
     return Signer(_signed(builder, root), private_key)
+
+
+def generation_of(issuing: x509.Certificate) -> int:
+    """Return which generation of issuing CA it is, by the number in its name; 0 where the name has none."""
+    names = issuing.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    number = re.search(r" G([1-9][0-9]*)\Z", str(names[-1].value)) if names else None
+    return int(number[1]) if number else 0
 
 
 def make_ocsp_signer(profile: HierarchyProfile, issuing: Signer, private_key: PrivateKey, now: int) -> Signer:

@@ -6,8 +6,9 @@ planned. The plan was linted before it was recorded; here it is checked to be th
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ca_server.authority import der
 from ca_server.authority.signer import Signer
@@ -36,13 +37,17 @@ LookUp = Callable[[str], PlannedCertificate | None]
 
 
 class Issuer:
-    """An issuing CA by its name in the records; `sign` may be called from any thread."""
+    """The issuing CA in use by its name in the records; `sign` may be called from any thread.
 
-    def __init__(self, name: str, signer: Signer, look_up: LookUp) -> None:
+    It signs what is planned by `former` ones as well: plans that a server left behind just before a roll-over.
+    """
+
+    def __init__(
+        self, name: str, signer: Signer, look_up: LookUp, former: Mapping[str, Signer] = MappingProxyType({})
+    ) -> None:
         self.name = name
         self.certificate = signer.certificate
-        self._signer = signer
-        self._subject = signer.certificate.subject.public_bytes()
+        self._signers = {**former, name: signer}
         self._look_up = look_up
 
     def sign(self, serial: str) -> bytes:
@@ -53,17 +58,20 @@ class Issuer:
         plan = self._look_up(serial)
         if plan is None:
             raise WillNotSign(f"No certificate with the serial number {serial} is planned.")
-        self._require_whole(plan, serial)
-        return self._signer.sign(plan.tbs)
-
-    def _require_whole(self, plan: PlannedCertificate, serial: str) -> None:
-        """Raise WillNotSign unless the plan is the one asked for and its bytes are those that were linted."""
-        if (plan.serial, plan.issuer) != (serial, self.name):
+        signer = self._signers.get(plan.issuer)
+        if signer is None or plan.serial != serial:
             raise WillNotSign(f"The plan {plan.serial} of {plan.issuer} is not {serial} of {self.name}.")
+        self._require_whole(plan, signer)
+        return signer.sign(plan.tbs)
+
+    @staticmethod
+    def _require_whole(plan: PlannedCertificate, signer: Signer) -> None:
+        """Raise WillNotSign unless the plan's bytes are those that were linted, for this signer."""
+        serial = plan.serial
         if hashlib.sha256(plan.tbs).hexdigest() != plan.tbs_sha256:
             raise WillNotSign(f"The planned bytes of {serial} were altered after they were recorded.")
         fields = der.split(der.contents(plan.tbs, der.SEQUENCE))
-        if fields[1:4] != [der.integer(int(serial, 16)), self._signer.algorithm, self._subject]:
+        if fields[1:4] != [der.integer(int(serial, 16)), signer.algorithm, signer.subject]:
             raise WillNotSign(f"The planned bytes of {serial} name another serial number, algorithm or issuer.")
         if not fields[5].endswith(der.element(der.UTF8_STRING, str(plan.common_name).encode())):
             raise WillNotSign(f"The planned bytes of {serial} are not for {plan.common_name}.")

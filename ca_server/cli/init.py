@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca_server.authority.hierarchy import (
+    ISSUING_KEYS,
     HierarchyProfile,
     make_issuing,
     make_ocsp_signer,
@@ -50,7 +51,6 @@ from keys.keystore import save_key, write_private
 ISSUER = "issuing-1"
 _ROOT = "root/root"
 _FOLDERS = ("root", "authority", "tls", "secrets", "public", "mailbox")
-_ISSUING_KEYS = ("P-256", "RSA-3072")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Plan:
 @click.option("--http-url", required=True, help="http://HOST[:PORT] of OCSP and CRLs.")
 @click.option("--organization", default="Example Agency Client CA", show_default=True, help="O of every name.")
 @click.option("--passphrase-file", type=click.Path(path_type=Path), help="One passphrase for all keys.")
-@click.option("--issuing-key", type=click.Choice(_ISSUING_KEYS), default="P-256", show_default=True)
+@click.option("--issuing-key", type=click.Choice(ISSUING_KEYS), default="P-256", show_default=True)
 @click.option("--non-interactive", is_flag=True, help="Ask nothing; random passphrases unless a file is given.")
 @common
 def init(  # noqa: PLR0913 - the questions of a beginning

@@ -33,7 +33,7 @@ def relying_party(server: str, output: Path, server_name: str, institutions: tup
         raise Invalid({error.name: _remedy(error)}) from error
     except FileExistsError as error:
         raise Invalid({"output": sentence("{path} is not an empty folder.", path=output)}) from error
-    for name in (ROOT, authority.issuer):
+    for name in (ROOT, *authority.issuing):
         if name not in authority.crls:
             warn(sentence("There is no CRL {name}.crl yet: run fetch-crls before you start the server.", name=name))
     answer(
@@ -67,15 +67,14 @@ def _authority() -> Authority:
     from ca_server import keyring
 
     config = settings().config()
-    names = (ROOT, config.authority.issuer)
-    published = {name: config.server.public_folder / f"{name}.crl" for name in names}
+    issuing = {each.issuer: keyring.load_certificate(each.issuing_certificate) for each in config.authorities}
+    published = {name: config.server.public_folder / f"{name}.crl" for name in (ROOT, *issuing)}
     operator = config.operator
     return Authority(
         organization=config.authority.organization,
-        issuer=config.authority.issuer,
         http_url=config.server.http_url,
         root=keyring.load_certificate(config.authority.root_certificate),
-        issuing=keyring.load_certificate(config.authority.issuing_certificate),
+        issuing=issuing,
         crls={name: path.read_bytes() for name, path in published.items() if path.exists()},
         ocsp_answer_minutes=config.authority.ocsp_answer_minutes,
         contact=f"{operator.contact_name} · {operator.telephone} · {operator.mail} · {operator.hours}",

@@ -62,14 +62,13 @@ class Authority:
 
     organization: str
     """O of every subject."""
-    issuer: str
-    """Name of the issuing CA: its files and URLs are called by it."""
     http_url: str
     """Where OCSP and CRLs are had."""
     root: x509.Certificate
-    issuing: x509.Certificate
+    issuing: Mapping[str, x509.Certificate]
+    """The issuing CAs whose certificates PCs show, or will: by their names in files and URLs, the one in use first."""
     crls: Mapping[str, bytes]
-    """The CRLs that are published already, in DER, by `root` and the issuer's name."""
+    """The CRLs that are published already, in DER, by `root` and the issuing CAs' names."""
     ocsp_answer_minutes: int
     contact: str
     """Whom people call: name, telephone, mail and hours in one line."""
@@ -99,8 +98,8 @@ def write(kit: Kit, authority: Authority) -> list[Path]:
         ("output", str(kit.folder)),
         ("server-name", kit.server_name),
         ("upstream", kit.upstream),
-        ("issuer", authority.issuer),
         ("http_url", authority.http_url),
+        *(("issuer", name) for name in authority.issuing),
     ):
         if not (_UPSTREAM if name == "upstream" else _PLAIN).fullmatch(value):
             raise NotPlain(name, value)
@@ -121,7 +120,7 @@ def write(kit: Kit, authority: Authority) -> list[Path]:
 
 def _trust(authority: Authority) -> dict[str, bytes]:
     """Return the chain, its certificates one by one, and the CRLs so far: a server can start with them at once."""
-    certificates = {ROOT: authority.root, authority.issuer: authority.issuing}
+    certificates = {ROOT: authority.root, **authority.issuing}
     pem = {name: certificate.public_bytes(Encoding.PEM) for name, certificate in certificates.items()}
     files = {f"crls/{name}.pem": each for name, each in pem.items()}
     crls = {name: der for name, der in authority.crls.items() if name in certificates}
@@ -194,7 +193,9 @@ def _text(template: str, kit: Kit, authority: Authority, **more: object) -> str:
         style=style,
         policy=_content_security_policy(style),
         organization_header=_header(rfc2253(authority.organization, in_ascii=True)),
-        issuer_name=", ".join(part.rfc4514_string() for part in authority.issuing.subject.rdns),
+        issuer_place=", ".join(
+            part.rfc4514_string() for part in next(iter(authority.issuing.values())).subject.rdns[:-1]
+        ),
         verdicts=VERDICTS,
         organization_regex=_regex(rfc2253(authority.organization, in_ascii=kit.server != "apache")),
         reload=WEB_SERVERS.get(kit.server, ("", ""))[1],

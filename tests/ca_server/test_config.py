@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ca_server.cli.template import render_configuration
-from ca_server.config import BadConfiguration, Config, load
+from ca_server.config import BadConfiguration, Config, IssuingAuthority, load
 
 EXAMPLE = Path(__file__).parents[2] / "conf" / "warifu.toml"
 
@@ -45,10 +45,10 @@ def test_the_annotated_example_can_be_loaded() -> None:
 
 
 def test_the_example_shows_the_values_that_hold_when_a_setting_is_left_out(tmp_path: Path) -> None:
-    shown = load(EXAMPLE)
+    shown = load(written(tmp_path))
     (tmp_path / "warifu.toml").write_text(render_configuration(Asked()), "utf-8")
     least = load(tmp_path / "warifu.toml")
-    for section in ("applications", "credentials", "limits", "renewal"):
+    for section in ("applications", "credentials", "limits", "renewal", "responder"):
         assert getattr(shown, section) == getattr(least, section)
 
 
@@ -105,6 +105,35 @@ def test_what_pages_lead_to_is_an_https_url(tmp_path: Path, url: str) -> None:
     assert all("must be an https URL" in fault for fault in told)
 
 
+SOURCE = '# source = "https://ca.example.jp"'
+TOKEN = '# feed_token_file = "secrets/feed.token"'
+
+
+def test_a_responder_on_another_machine_follows_a_source_with_a_token(tmp_path: Path) -> None:
+    responder = load(written(tmp_path, (SOURCE, SOURCE[2:]), (TOKEN, TOKEN[2:]))).responder
+    assert responder.source == "https://ca.example.jp"
+    assert responder.feed_token_file == tmp_path / "secrets/feed.token"
+    assert responder.ready_folder == tmp_path / "ready"
+
+
+@pytest.mark.parametrize("url", ["http://ca.example.jp", "https://ca.example.jp/feed", "ca.example.jp", "https://["])
+def test_the_source_of_a_responder_is_an_https_url_without_a_path(tmp_path: Path, url: str) -> None:
+    path = written(tmp_path, (SOURCE, f'source = "{url}"'), (TOKEN, TOKEN[2:]))
+    assert [fault.partition(":")[0] for fault in faults(path)] == ["responder.source"]
+
+
+def test_a_source_is_followed_with_a_token_only(tmp_path: Path) -> None:
+    told = faults(written(tmp_path, (SOURCE, SOURCE[2:])))
+    assert len(told) == 1
+    assert "feed_token_file" in told[0]
+
+
+@pytest.mark.parametrize("workers", [-1, 65])
+def test_there_are_as_many_workers_as_a_machine_can_have_cores(tmp_path: Path, workers: int) -> None:
+    path = written(tmp_path, ("workers = 0", f"workers = {workers}"))
+    assert "from 0 to 64" in faults(path)[0]
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.3:8000", "[::1]"])
 def test_on_this_machine_a_page_may_lead_to_plain_http(tmp_path: Path, host: str) -> None:
     test = "https://www.example.jp/warifu-self-test"
@@ -137,13 +166,57 @@ def test_a_missing_file_leads_to_init(tmp_path: Path) -> None:
 
 
 def test_the_example_names_every_setting_there_is() -> None:
-    document = tomllib.loads(re.sub(r"^# (\w+ = )", r"\1", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE))
-    for section, fields in (
-        (name, field.type.__dataclass_fields__)  # type: ignore[union-attr]
-        for name, field in Config.__dataclass_fields__.items()
-        if name != "path"
-    ):
-        assert set(document[section]) == set(fields), section
+    lines = re.sub(r"^# (\w+ = |\[)", r"\1", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
+    document = tomllib.loads(lines)
+    document["former"] = document["former"][0]
+    kinds = {name: field.type for name, field in Config.__dataclass_fields__.items() if name != "path"}
+    for section, kind in (kinds | dict.fromkeys(("next", "former"), IssuingAuthority)).items():
+        assert set(document[section]) == set(kind.__dataclass_fields__), section  # type: ignore[union-attr]
+
+
+def with_issuers(*headed: tuple[str, str]) -> tuple[str, str]:
+    """Return the change that adds issuing CAs: the header of a table, and the name it has there."""
+    keys = [name for name in IssuingAuthority.__dataclass_fields__ if name != "issuer"]
+    tables = "".join(
+        "\n".join([header, f'issuer = "{name}"', *(f'{key} = "authority/{name}/{key}"' for key in keys), ""])
+        for header, name in headed
+    )
+    return "[limits]", f"{tables}[limits]"
+
+
+def test_all_issuing_cas_come_with_the_one_in_use_first(tmp_path: Path) -> None:
+    change = with_issuers(("[[former]]", "issuing-0"), ("[next]", "issuing-2"), ("[[former]]", "issuing-00"))
+    authorities = load(written(tmp_path, change)).authorities
+    assert [each.issuer for each in authorities] == ["issuing-1", "issuing-2", "issuing-0", "issuing-00"]
+    assert authorities[-1].ocsp_key == tmp_path / "authority/issuing-00/ocsp_key"
+
+
+def test_a_missing_setting_of_a_former_issuing_ca_is_named_with_its_place(tmp_path: Path) -> None:
+    before, after = with_issuers(("[[former]]", "issuing-0"), ("[[former]]", "issuing-00"))
+    path = written(tmp_path, (before, after.replace('issuing_key = "authority/issuing-00/issuing_key"\n', "")))
+    assert [fault.partition(":")[0] for fault in faults(path)] == ["former.2.issuing_key"]
+
+
+def test_a_former_issuing_ca_in_single_brackets_is_told_the_double_ones(tmp_path: Path) -> None:
+    assert "[[former]]" in faults(written(tmp_path, with_issuers(("[former]", "issuing-0"))))[0]
+
+
+@pytest.mark.parametrize("name", ["issuing-1", "root"])
+def test_no_two_cas_have_one_name(tmp_path: Path, name: str) -> None:
+    told = faults(written(tmp_path, with_issuers(("[next]", name))))
+    assert len(told) == 1
+    assert name in told[0]
+
+
+@pytest.mark.parametrize("pair", [("issuing", "issuing-2"), ("issuing-1-12", "issuing-3")])
+def test_no_name_is_that_of_a_partition_of_another(tmp_path: Path, pair: tuple[str, str]) -> None:
+    told = faults(written(tmp_path, with_issuers(("[next]", pair[0]), ("[[former]]", pair[1]))))
+    assert "partition" in told[0]
+
+
+@pytest.mark.parametrize("name", ["-", "../root", "a b", "issuing-1234567890", "発行", ".hidden"])
+def test_a_name_of_an_issuing_ca_can_stand_in_a_file_name_and_a_url(tmp_path: Path, name: str) -> None:
+    assert "1 to 16" in faults(written(tmp_path, with_issuers(("[next]", name))))[0]
 
 
 def test_the_calendar_knows_the_days_that_the_operator_is_closed_on(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ class Agency:
 
     @property
     def chain(self) -> Path:
-        """Return the issuing CA's certificate, then the root's."""
+        """Return the issuing CAs' certificates, the one in use first, then the root's."""
         return self.folder / "public" / "chain.pem"
 
     def configure(self, before: str, after: str) -> None:
@@ -142,15 +143,15 @@ class Agency:
             self.wait_until_ready()
 
     def wait_until_ready(self, seconds: float = 20) -> None:
-        """Wait until both addresses take connections."""
+        """Wait until both addresses answer; that of OCSP takes connections before somebody answers them."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process is not None and self.process.poll() is not None:
                 raise CommandFailed(f"serve ended: {self.log.read_text('utf-8')[-3000:]}")
             with contextlib.suppress(OSError):
-                for port in (self.public_port, self.http_port):
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                return
+                socket.create_connection(("127.0.0.1", self.public_port), 1).close()
+                with urllib.request.urlopen(f"{self.http_url}/ca/root.cer", timeout=seconds):
+                    return
             time.sleep(0.05)
         raise CommandFailed(f"serve did not answer: {self.log.read_text('utf-8')[-3000:]}")
 
@@ -231,7 +232,7 @@ class Agency:
 
     def root_certificate(self) -> x509.Certificate:
         """Return the certificate that relying systems trust."""
-        return x509.load_pem_x509_certificates(self.chain.read_bytes())[1]
+        return x509.load_pem_x509_certificates(self.chain.read_bytes())[-1]
 
     def revoke(self, cn: str, *options: str, reason: str = "superseded", code: int = 0) -> Any:
         """Have the first officer revoke a CN at once and return what the command answered."""

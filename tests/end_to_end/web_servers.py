@@ -183,7 +183,11 @@ def upstream() -> Iterator[Upstream]:
 
 
 def write_kit(agency: Agency, server: str, folder: Path, *options: str, upstream: str = "http://127.0.0.1:9") -> Path:
-    """Have the CA write a kit, give it a certificate for `localhost`, and return its folder."""
+    """Have the CA write a kit with its first CRL, give it a certificate for `localhost`, and return its folder."""
+    deadline = time.monotonic() + 20
+    while not any((agency.folder / "public").glob("issuing-*.crl")):
+        assert time.monotonic() < deadline, "there is no CRL"
+        time.sleep(0.05)
     agency.ca("relying-party", server, "--output", str(folder), "--upstream", upstream, *options)
     if server != "python":
         certify(folder / "tls")

@@ -10,6 +10,7 @@ from ca_server.errors import AlreadyRevoked, NotFound
 from ca_server.operations import enrolment, revocation
 from ca_server.operations.revocation import Decision, EntryMaker, HoldersProof
 from ca_server.web.authenticate import Signed
+from ca_server.web.issuers import Issuers
 from ca_server.web.render import Answer
 from keys.policy import spki_sha256
 from protocol.problems import Problem, ProblemType
@@ -31,8 +32,7 @@ class CertificateHandlers:
     database: store.Database
     entry: EntryMaker
     times: RenewalTimes
-    issuer_key_id: bytes
-    issuer_name: bytes
+    issuers: Issuers
     clock: Clock
 
     async def revoke(self, signed: Signed) -> Answer:
@@ -54,7 +54,7 @@ class CertificateHandlers:
             key_id, serial = parse_certificate_id(certificate_id)
         except BadCertificateId as error:
             raise Problem(ProblemType.MALFORMED, str(error)) from error
-        if key_id != self.issuer_key_id:
+        if key_id not in self.issuers.key_ids:
             raise NotFound("This certificate is of another issuer.")
         now = self.clock.now()
         not_after = await self.database.lookup(enrolment.renewal_of, f"{serial:x}", self.times, now)
@@ -68,6 +68,6 @@ class CertificateHandlers:
             issuer, serial = certificate.issuer.public_bytes(), certificate.serial_number
         except Exception as error:
             raise Problem(ProblemType.MALFORMED, "`certificate` is not a certificate.") from error
-        if issuer != self.issuer_name:
+        if issuer not in self.issuers.chains:
             raise NotFound("This certificate was not issued here.")
         return f"{serial:x}"

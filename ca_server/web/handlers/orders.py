@@ -3,9 +3,6 @@
 import dataclasses
 import json
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from ca_server import store
 from ca_server.clock import Clock
 from ca_server.errors import NotFound
@@ -13,6 +10,7 @@ from ca_server.ids import new_id
 from ca_server.operations import enrolment, issuance
 from ca_server.web import render
 from ca_server.web.authenticate import Signed
+from ca_server.web.issuers import Issuers
 from ca_server.web.limits import Window
 from ca_server.web.render import Answer, Urls
 from keys.csr import parse_signing_request
@@ -30,8 +28,7 @@ class OrderHandlers:
 
     database: store.Database
     room: issuance.Room
-    chain: bytes
-    issuer_key_id: bytes
+    issuers: Issuers
     urls: Urls
     clock: Clock
     orders_an_hour: Window
@@ -44,7 +41,7 @@ class OrderHandlers:
             new_id(),
             _pairs(asked.identifiers),
             asked.replaces,
-            _replaced_serial(asked.replaces, self.issuer_key_id),
+            _replaced_serial(asked.replaces, self.issuers),
             None if asked.device is None else json.dumps(asked.device.render()),
         )
         now = self.clock.now()
@@ -87,8 +84,7 @@ class OrderHandlers:
         """Send the chain (§7.4.2): leaf first, then the issuing CA; the root is what the other side has."""
         signed.require_read()
         der = await self.database.lookup(enrolment.fetch, signed.account, signed.path["serial"])
-        leaf = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
-        return Answer(leaf + self.chain, media_type=MediaType.PEM_CHAIN)
+        return Answer(self.issuers.chain(der), media_type=MediaType.PEM_CHAIN)
 
 
 def _pairs(identifiers: tuple[Identifier, ...]) -> tuple[tuple[str, str], ...]:
@@ -97,13 +93,13 @@ def _pairs(identifiers: tuple[Identifier, ...]) -> tuple[tuple[str, str], ...]:
     return tuple((identifier.type, identifier.value) for identifier in identifiers)
 
 
-def _replaced_serial(replaces: str | None, issuer_key_id: bytes) -> str | None:
+def _replaced_serial(replaces: str | None, issuers: Issuers) -> str | None:
     if replaces is None:
         return None
     try:
         key_id, serial = parse_certificate_id(replaces)
     except BadCertificateId as error:
         raise Problem(ProblemType.MALFORMED, str(error)) from error
-    if key_id != issuer_key_id:
+    if key_id not in issuers.key_ids:
         raise NotFound("`replaces` names a certificate of another issuer.")
     return f"{serial:x}"

@@ -68,6 +68,24 @@ def test_an_altered_plan_is_not_signed(the_house, alter, words) -> None:
         issuer.sign(plan.serial)
 
 
+def test_a_plan_of_a_former_issuer_that_was_left_behind_is_signed_by_the_former_issuer(the_house) -> None:
+    plan = dataclasses.replace(plan_of(the_house), issuer="issuing-1")
+    issuer = Issuer("issuing-2", the_house.root, lambda _: plan, {"issuing-1": the_house.issuing})
+
+    certificate = x509.load_der_x509_certificate(issuer.sign(plan.serial))
+
+    assert certificate.tbs_certificate_bytes == plan.tbs
+    certificate.verify_directly_issued_by(the_house.issuing.certificate)
+
+
+def test_a_plan_under_the_name_of_another_issuer_of_ours_is_not_signed(the_house) -> None:
+    plan = dataclasses.replace(plan_of(the_house), issuer="issuing-2")
+    issuer = Issuer("issuing-2", the_house.root, lambda _: plan, {"issuing-1": the_house.issuing})
+
+    with pytest.raises(WillNotSign, match="another serial number, algorithm or issuer"):
+        issuer.sign(plan.serial)
+
+
 def test_a_plan_found_under_another_serial_number_is_not_signed(the_house) -> None:
     plan = plan_of(the_house)
     issuer = Issuer("issuing", the_house.issuing, lambda _: plan)

@@ -85,7 +85,7 @@ def job(tmp_path: Path) -> Iterator[Job]:
     with _serving(tmp_path / "public") as url:
         crls = {"root": OURS.crl(of=OURS.root), "issuing-1": OURS.crl()}
         authority = Authority(
-            OURS.organization, "issuing-1", url, OURS.root.certificate, OURS.issuing.certificate, crls, 60, "-"
+            OURS.organization, url, OURS.root.certificate, {"issuing-1": OURS.issuing.certificate}, crls, 60, "-"
         )
         kit = tmp_path / "kit"
         write(Kit("apache", kit, "www.example.jp", (), "http://127.0.0.1:9"), authority)

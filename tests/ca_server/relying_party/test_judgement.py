@@ -49,7 +49,7 @@ class Gate:
 
 def write_kit(folder: Path, name: str, upstream: Upstream, *crls: bytes) -> Path:
     authority = Authority(
-        ORGANIZATION, "issuing-1", "http://127.0.0.1:9", OURS.root.certificate, OURS.issuing.certificate,
+        ORGANIZATION, "http://127.0.0.1:9", OURS.root.certificate, {"issuing-1": OURS.issuing.certificate},
         dict(zip(("root", "issuing-1"), crls, strict=True)), 60, "<help> & desk",
     )  # fmt: skip
     write(Kit(name, folder, "www.example.jp", ("F123456",), upstream.url), authority)

@@ -1,6 +1,7 @@
 """A kit is complete as it is written: nothing left to fill in, nothing secret, pages that stand alone."""
 
 import base64
+import configparser
 import hashlib
 import html.parser
 import json
@@ -19,8 +20,9 @@ OURS = ca()
 
 def make(folder: Path, server: str, authority: Ca = OURS, **crls: bytes) -> Path:
     told = Authority(
-        authority.organization, "issuing-1", "http://ca.example", authority.root.certificate,
-        authority.issuing.certificate, {name.replace("_", "-"): each for name, each in crls.items()}, 60, "desk",
+        authority.organization, "http://ca.example", authority.root.certificate,
+        {"issuing-1": authority.issuing.certificate},
+        {name.replace("_", "-"): each for name, each in crls.items()}, 60, "desk",
     )  # fmt: skip
     write(Kit(server, folder, "www.example.jp", (), "http://127.0.0.1:8000"), told)
     return folder
@@ -42,6 +44,20 @@ def test_a_kit_without_crls_waits_for_its_job(tmp_path: Path) -> None:
     kit = make(tmp_path / "kit", "nginx", root=OURS.crl(of=OURS.root))
     assert (kit / "crl.pem").read_bytes().count(b"BEGIN X509 CRL") == 1
     assert sorted(each.name for each in (kit / "crls").iterdir()) == ["issuing-1.pem", "root.crl", "root.pem"]
+
+
+def test_a_kit_trusts_every_issuing_ca_and_fetches_the_crl_of_each(tmp_path: Path) -> None:
+    others = ca("2")
+    issuing = {"issuing-2": others.issuing.certificate, "issuing-1": OURS.issuing.certificate}
+    crls = {"root": OURS.crl(of=OURS.root), "issuing-2": others.crl(), "issuing-1": OURS.crl()}
+    told = Authority(OURS.organization, "http://ca.example", OURS.root.certificate, issuing, crls, 60, "desk")
+    kit = tmp_path / "kit"
+    write(Kit("nginx", kit, "www.example.jp", (), "http://127.0.0.1:8000"), told)
+    assert (kit / "ca-chain.pem").read_bytes() == pem(OURS.root.certificate, *issuing.values())
+    assert (kit / "crl.pem").read_bytes() == b"".join(map(pem_crl, crls.values()))
+    fetched = configparser.ConfigParser()
+    fetched.read(kit / "fetch-crls.ini")
+    assert dict(fetched["crls"]) == {name: f"http://ca.example/crl/{name}.crl" for name in crls}
 
 
 class _Reader(html.parser.HTMLParser):
