@@ -9,18 +9,17 @@ import contextlib
 import dataclasses
 import fcntl
 import logging
+import os
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 from aiohttp import web
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca_server import keyring, store
-from ca_server.authority import crl, ocsp
-from ca_server.authority.extensions import subject_key_identifier
+from ca_server.authority import crl
 from ca_server.authority.issuer import Issuer, PlannedCertificate
 from ca_server.authority.profile import CertificateProfile
-from ca_server.authority.signer import Signer
 from ca_server.clock import HOUR, MINUTE, Clock
 from ca_server.config import Config, address_of
 from ca_server.errors import TryLater
@@ -41,17 +40,18 @@ from ca_server.operations import (
     suspension,
 )
 from ca_server.pages import pages_of
-from ca_server.responder.routes import Responder
-from ca_server.responder.routes import application as plain_application
+from ca_server.responder.supervisor import Supervisor
 from ca_server.schedule import Schedule, Task
 from ca_server.store import applications as application_records
 from ca_server.store import migrations
 from ca_server.web.authenticate import Authenticator
 from ca_server.web.entrance import Entrance
+from ca_server.web.feed import Feed
 from ca_server.web.front import Front
 from ca_server.web.handlers.accounts import AccountHandlers
 from ca_server.web.handlers.certificates import CertificateHandlers
 from ca_server.web.handlers.orders import OrderHandlers
+from ca_server.web.issuers import Issuers
 from ca_server.web.limits import Window
 from ca_server.web.nonces import Nonces
 from ca_server.web.render import Urls
@@ -63,6 +63,7 @@ log = logging.getLogger(__name__)
 
 _UNLIMITED = 1 << 60
 _SECONDS_TO_RETRY = 15  # what could not be carried out
+_HOLDER = "serve"  # of leases: the lock lets one at a time work on this file, so it takes its own again after a crash
 _SECONDS_TO_FINISH = 8  # what the schedule is at; the entrances take no longer
 
 
@@ -89,21 +90,20 @@ class Service:
             migrations.require_current(self._config.server.database)
             database = await store.Database.open(self._config.server.database)
             stack.push_async_callback(database.close)
-            issuing = _issuing(self._config)
+            authorities = keyring.load_authorities(self._config, self._clock.now())
             tls = keyring.load_tls(self._config)
-            now = self._clock.now()
-            ocsp_key = keyring.load_ocsp_key(self._config, issuing, now)
-            wiring = _Wiring(self._config, self._clock, database, issuing, ocsp_key)
+            wiring = _Wiring(self._config, self._clock, database, authorities)
             schedule = wiring.schedule()
             server = self._config.server
             ends: list[Callable[[], Awaitable[None]]] = []
             stack.push_async_callback(_all_at_once, ends)
-            public, plain = Entrance(wiring.public(), tls), Entrance(wiring.plain(), None)
-            for entrance, listen in ((public, server.public_listen), (plain, server.http_listen)):
-                ends.append(entrance.close)
-                await _open(entrance, listen)
-            running = asyncio.create_task(schedule.run())
+            entrance, responders = Entrance(wiring.public(), tls), responders_of(self._config)
+            ends += (entrance.close, responders.stop)
+            await listen(server.public_listen, entrance.open(*_address(server.public_listen)))
+            await listen(server.http_listen, responders.open())
+            running = asyncio.create_task(schedule.run())  # the first CRL is made while workers start
             ends.append(lambda: _finish(schedule, running))
+            await responders.start()
             self._stack = stack.pop_all()
 
     async def stop(self) -> None:
@@ -122,12 +122,23 @@ async def _finish(schedule: Schedule, running: "asyncio.Task[None]") -> None:
         await asyncio.wait_for(running, _SECONDS_TO_FINISH)
 
 
-async def _open(entrance: Entrance, listen: str) -> None:
+async def listen(address: str, opening: Awaitable[None]) -> None:
+    """Open what listens at an address of the configuration. Raises OSError naming it and its settings."""
     try:
-        await entrance.open(*(address_of(listen) or ("", 0)))
+        await opening
     except OSError as error:
         why = error.strerror or str(error)
-        raise OSError(f"{listen} cannot be listened on ({why}); see public_listen and http_listen.") from error
+        raise OSError(f"{address} cannot be listened on ({why}); see public_listen and http_listen.") from error
+
+
+def _address(listen: str) -> tuple[str, int]:
+    return address_of(listen) or ("", 0)
+
+
+def responders_of(config: Config) -> Supervisor:
+    """Return who runs the processes that answer at the plain http address."""
+    command = [sys.executable, "-m", "ca_server.responding", str(config.path)]
+    return Supervisor(command, config.responder.workers or os.cpu_count() or 1, _address(config.server.http_listen))
 
 
 @contextlib.contextmanager
@@ -141,11 +152,6 @@ def _lock(database: Path) -> Iterator[None]:
                 sentence("Another `warifu-ca serve` is running on {database}; stop that one first.", database=database)
             ) from error
         yield
-
-
-def _issuing(config: Config) -> Signer:
-    authority = config.authority
-    return keyring.load_signer(authority.issuing_certificate, authority.issuing_key, authority.issuing_passphrase_file)
 
 
 def mailer_of(config: Config) -> Mailer:
@@ -186,19 +192,23 @@ class _Wiring:
     """Puts the parts together by hand, each with what it uses and nothing more."""
 
     def __init__(
-        self, config: Config, clock: Clock, database: store.Database, issuing: Signer, ocsp_key: keyring.OcspKey
+        self,
+        config: Config,
+        clock: Clock,
+        database: store.Database,
+        authorities: tuple[keyring.AuthorityKeys, ...],
     ) -> None:
         self._config = config
         self._clock = clock
         self._database = database
-        self._issuing = issuing
-        self._ocsp_key = ocsp_key
+        self._authorities = authorities
         self._sealer = keyring.load_sealer(config)
         self._urls = Urls(config.server.public_url)
         self._nonces = Nonces(clock)
         self._authenticator = Authenticator(database, self._urls, self._nonces)
         self._rules = enrolment.Rules(config.profile.alias_suffix, config.renewal)
-        issuer = Issuer(config.authority.issuer, issuing, self._planned)
+        in_use, *others = authorities
+        issuer = Issuer(in_use.name, in_use.signer, self._planned, {each.name: each.signer for each in others})
         self._room = issuance.Room(self._profile(), issuer, self._rules, new_id())
         self._version = database.data_version()
         self._failed: dict[carrying_out.Step, int] = {}
@@ -219,6 +229,7 @@ class _Wiring:
             ocsp_url=f"{config.server.http_url}/ocsp",
             ca_issuers_url=f"{config.server.http_url}/ca/{issuer}.cer",
             validity_days=config.profile.validity_days,
+            crl_partitions=config.profile.crl_partitions,
         )
 
     def _window(self, most: int, seconds: int) -> Window:
@@ -227,7 +238,7 @@ class _Wiring:
     def public(self) -> web.Application:
         """Return the application of the public address."""
         config, limits = self._config, self._config.limits
-        key_id = subject_key_identifier(self._issuing.public_key).digest
+        issuers = Issuers.of(each.signer.certificate for each in self._authorities)
         pages = pages_of(config, self._database)
         handlers = Handlers(
             accounts=AccountHandlers(
@@ -237,13 +248,13 @@ class _Wiring:
                 self._urls,
                 self._clock,
                 self._window(limits.accounts_an_hour, HOUR),
+                self._window(limits.changes_an_hour, HOUR),
                 config.credentials.wrong_passwords,
             ),
             orders=OrderHandlers(
                 self._database,
                 self._room,
-                self._issuing.certificate.public_bytes(Encoding.PEM),
-                key_id,
+                issuers,
                 self._urls,
                 self._clock,
                 self._window(limits.orders_an_hour, HOUR),
@@ -252,32 +263,17 @@ class _Wiring:
                 self._database,
                 crl_entry,
                 config.renewal,
-                key_id,
-                self._issuing.certificate.subject.public_bytes(),
+                issuers,
                 self._clock,
             ),
             pages=pages,
+            feed=Feed(self._database, keyring.feed_token(config), config.server.public_folder),
             terms=config.profile.cps_url,
         )
         proxies = frozenset(config.server.trusted_proxies)
         failures = self._window(limits.failures_a_minute, MINUTE)
         front = Front(self._urls, self._nonces, self._authenticator, failures, proxies, pages.look.refusal)
         return public_application(front, handlers)
-
-    def plain(self) -> web.Application:
-        """Return the application of the plain http address."""
-        authority = self._config.authority
-        return plain_application(
-            Responder(
-                self._database,
-                authority.issuer,
-                ocsp.issuer_hashes(self._issuing.certificate),
-                self._ocsp_key.current,
-                authority.ocsp_answer_minutes * MINUTE,
-                self._config.server.public_folder,
-                self._clock,
-            )
-        )
 
     def schedule(self) -> Schedule:
         """Return the clockwork with its tasks, the most urgent first."""
@@ -308,8 +304,10 @@ class _Wiring:
     async def _glance(self, now: int) -> None:
         """Say how the books stand, at the start as they were found: before anything is finished or published."""
         server = self._config.server
-        seen = await self._database.read(reconcile.glance, self._config.authority.issuer, server.public_folder, now)
-        ending = reconcile.issuer_ends_soon(self._issuing.certificate, self._config.profile.validity_days, now)
+        names = [each.name for each in self._authorities]
+        seen = await self._database.read(reconcile.glance, names, server.public_folder, now)
+        in_use = self._authorities[0].signer.certificate
+        ending = reconcile.issuer_ends_soon(in_use, self._config.profile.validity_days, now)
         reconcile.report(dataclasses.replace(seen, alarms=seen.alarms + ending))
 
     async def _finish_orphans(self, now: int) -> None:
@@ -340,11 +338,23 @@ class _Wiring:
         await self._database.write(application_records.erase_files, now)
 
     async def _publish(self, now: int) -> None:
-        authority = self._config.authority
-        if await self._database.lookup(publication.is_due, authority.issuer, now):
-            path = self._config.server.public_folder / f"{authority.issuer}.crl"
-            press = publication.Press(authority.issuer, self._issuing, path, authority.crl_hours * HOUR)
-            await publication.publish(self._database, press, self._clock)
+        if await self._database.lookup(publication.is_due, self._presses(), now):
+            await publication.publish(self._database, self._presses(), _HOLDER, self._clock)
+
+    def _presses(self) -> list[publication.Press]:
+        """Return what the CRLs of each issuing CA are made with; the one in use alone fills partitions."""
+        config, server = self._config, self._config.server
+        return [
+            publication.Press(
+                authority.name,
+                authority.signer,
+                server.public_folder / f"{authority.name}.crl",
+                f"{server.http_url}/crl/{authority.name}.crl",
+                config.authority.crl_hours * HOUR,
+                config.profile.crl_partitions if authority.name == config.authority.issuer else 0,
+            )
+            for authority in self._authorities
+        ]
 
     async def _deliver(self, now: int) -> None:
         await delivery.deliver(self._database, self._office, now)
@@ -363,5 +373,6 @@ class _Wiring:
                 log.exception("ALARM: %s of renewals failed", operation.__name__)
 
     async def _rotate(self, now: int) -> None:
-        if self._ocsp_key.is_ageing(now):
-            await asyncio.to_thread(self._ocsp_key.rotate, self._issuing, now)
+        for authority in self._authorities:
+            if authority.wants_ocsp_signer(now):
+                await asyncio.to_thread(authority.ocsp.rotate, authority.signer, now)

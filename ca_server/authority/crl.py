@@ -2,10 +2,11 @@
 
 A list is joined from whole elements: its entries were encoded when their certificates were revoked and lie in the
 store, so that a million of them cost one join and one signature, where the library's builder takes minutes. A
-randomised test holds the result equal to the builder's. The list is for all of an issuer's certificates, so there is
-no issuingDistributionPoint.
+randomised test holds the result equal to the builder's. The list for all of an issuer's certificates has no
+issuingDistributionPoint; a partition's has one, critical, with the URL that its certificates name (§5.2.5).
 """
 
+import mmap
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,7 +19,10 @@ _VERSION_2: Final = der.integer(1)
 _REASON_CODE: Final = der.object_identifier("2.5.29.21")
 _AUTHORITY_KEY_IDENTIFIER: Final = der.object_identifier("2.5.29.35")
 _CRL_NUMBER: Final = der.object_identifier("2.5.29.20")
+_ISSUING_DISTRIBUTION_POINT: Final = der.object_identifier("2.5.29.28")
 _ENUMERATED: Final = 0x0A
+_URI: Final = 0x86
+_EXTENSIONS: Final = 0xA0
 
 
 def entry(serial: int, revoked_at: int, reason: RevocationReason) -> bytes:
@@ -39,28 +43,75 @@ def entry_of_records(serial: str, revoked_at: int, code: int) -> bytes:
     return entry(int(serial, 16), revoked_at, RevocationReason(code))
 
 
-def build(signer: Signer, entries: Sequence[bytes], number: int, this_update: int, next_update: int) -> bytes:
-    """Return a signed CRL in DER over `entries`, each made by `entry`; `number` is never used twice by an issuer."""
-    return signer.sign(to_be_signed(signer, entries, number, this_update, next_update))
+def build(
+    signer: Signer, entries: Sequence[bytes], number: int, this_update: int, next_update: int, scope: str | None = None
+) -> bytes:
+    """Return a signed CRL in DER; `number` is never used twice by an issuer for the same scope.
+
+    `entries` are pieces, each of any number of entries that `entry` made, one after the other. `scope` is the URL in
+    the certificates of a partition, None for the list of all.
+    """
+    return b"".join(pieces(signer, entries, number, this_update, next_update, scope))
 
 
-def to_be_signed(signer: Signer, entries: Sequence[bytes], number: int, this_update: int, next_update: int) -> bytes:
+def pieces(
+    signer: Signer, entries: Sequence[bytes], number: int, this_update: int, next_update: int, scope: str | None = None
+) -> list[bytes]:
+    """Return what `build` returns, not joined: a million entries are copied nowhere."""
+    return signer.sign_pieces(_to_be_signed(signer, entries, number, (this_update, next_update), scope))
+
+
+def to_be_signed(
+    signer: Signer, entries: Sequence[bytes], number: int, this_update: int, next_update: int, scope: str | None = None
+) -> bytes:
     """Return the DER of the TBSCertList. An empty list is left out, not written empty (RFC 5280 §5.1.2.6)."""
-    extensions = (
+    return b"".join(_to_be_signed(signer, entries, number, (this_update, next_update), scope))
+
+
+def _to_be_signed(
+    signer: Signer, entries: Sequence[bytes], number: int, times: tuple[int, int], scope: str | None
+) -> list[bytes]:
+    extensions = [
         _extension(_AUTHORITY_KEY_IDENTIFIER, authority_key_identifier(signer.certificate).public_bytes()),
         _extension(_CRL_NUMBER, der.integer(number)),
-    )
-    return der.sequence(
+    ]
+    if scope is not None:
+        full_name = der.explicit(0, der.explicit(0, der.element(_URI, scope.encode("ascii"))))
+        extensions.append(_extension(_ISSUING_DISTRIBUTION_POINT, der.sequence(full_name), critical=True))
+    length = sum(map(len, entries))
+    fields = (
         _VERSION_2,
         signer.algorithm,
         signer.certificate.subject.public_bytes(),
-        der.time(this_update),
-        der.time(next_update),
-        der.sequence(*entries) if entries else b"",
+        der.time(times[0]),
+        der.time(times[1]),
+        *((der.head(der.SEQUENCE, length), *entries) if length else ()),
         der.explicit(0, der.sequence(*extensions)),
     )
+    return [der.head(der.SEQUENCE, sum(map(len, fields))), *fields]
 
 
-def _extension(oid: bytes, value: bytes) -> bytes:
-    """Return an Extension that is not critical; none of a CRL for all certificates is."""
-    return der.sequence(oid, der.element(der.OCTET_STRING, value))
+def number_of(encoded: bytes | mmap.mmap) -> int:
+    """Return the number of a CRL without reading its entries, of which there may be a million, nor its signature.
+
+    Raises BadDer when it is not a CRL, or has no number.
+    """
+    inner, end = der.bounds(encoded, 0)
+    after, list_end = der.bounds(encoded, inner)
+    last = after
+    while after < list_end:
+        last, after = after, der.bounds(encoded, after)[1]
+    if end != len(encoded) or after != list_end:
+        raise der.BadDer("This is not a CRL, or it is cut off.")
+    extensions = der.contents(encoded[last:list_end], _EXTENSIONS)
+    for extension in der.split(der.contents(extensions, der.SEQUENCE)):
+        fields = der.split(der.contents(extension, der.SEQUENCE))
+        if fields[:1] == [_CRL_NUMBER]:
+            return int.from_bytes(der.contents(der.contents(fields[-1], der.OCTET_STRING), der.INTEGER), "big")
+    raise der.BadDer("This CRL has no number.")
+
+
+def _extension(oid: bytes, value: bytes, *, critical: bool = False) -> bytes:
+    """Return an Extension."""
+    mark = der.BOOLEAN_TRUE if critical else b""
+    return der.sequence(oid, mark, der.element(der.OCTET_STRING, value))

@@ -5,6 +5,7 @@ inside an element; elements are joined, or split and compared. Tags of more than
 """
 
 import datetime
+import mmap
 from functools import lru_cache
 
 from asn1crypto import core
@@ -33,10 +34,16 @@ class BadDer(ValueError):
 def element(tag: int, *contents: bytes) -> bytes:
     """Return one element around `contents` joined."""
     body = b"".join(contents)
-    if len(body) < 0x80:
-        return bytes((tag, len(body))) + body
-    length = len(body).to_bytes((len(body).bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(length))) + length + body
+    return head(tag, len(body)) + body
+
+
+@lru_cache(maxsize=4096)
+def head(tag: int, length: int) -> bytes:
+    """Return the tag and the length of an element: all of it but its contents, which may have many megabytes."""
+    if length < 0x80:
+        return bytes((tag, length))
+    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(octets))) + octets
 
 
 def sequence(*elements: bytes) -> bytes:
@@ -78,7 +85,7 @@ def split(encoded: bytes) -> list[bytes]:
     elements = []
     start = 0
     while start < len(encoded):
-        end = _bounds(encoded, start)[1]
+        end = bounds(encoded, start)[1]
         elements.append(encoded[start:end])
         start = end
     return elements
@@ -86,7 +93,7 @@ def split(encoded: bytes) -> list[bytes]:
 
 def contents(whole: bytes, tag: int) -> bytes:
     """Return what the one element `whole` holds. Raises BadDer when it has another tag or bytes follow it."""
-    body, end = _bounds(whole, 0)
+    body, end = bounds(whole, 0)
     if whole[0] != tag or end != len(whole):
         raise BadDer("Another element was expected here, or bytes follow it.")
     return whole[body:end]
@@ -97,8 +104,8 @@ def key_bits(public_key_info: bytes) -> bytes:
     return contents(split(contents(public_key_info, SEQUENCE))[1], BIT_STRING)[1:]
 
 
-def _bounds(encoded: bytes, start: int) -> tuple[int, int]:
-    """Return where the contents of the element at `start` begin and end."""
+def bounds(encoded: bytes | mmap.mmap, start: int) -> tuple[int, int]:
+    """Return where the contents of the element at `start` begin and end. Raises BadDer when there is no whole one."""
     body = start + 2
     if body > len(encoded) or encoded[start] & 0x1F == 0x1F:
         raise BadDer("An element has no length, or a tag of more than one octet.")

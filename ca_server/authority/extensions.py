@@ -38,6 +38,11 @@ def authority_key_identifier(issuer_certificate: x509.Certificate) -> x509.Autho
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier.value)
 
 
+def crl_url_of(url: str, partition: int) -> str:
+    """Return where a partition's CRL is, beside the list of all at `url`, which partition 0 means."""
+    return f"{url.removesuffix('.crl')}-{partition}.crl" if partition else url
+
+
 def crl_pointer(url: str) -> x509.CRLDistributionPoints:
     """Return where the issuer's CRL is."""
     return x509.CRLDistributionPoints([x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None)])

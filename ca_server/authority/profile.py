@@ -7,6 +7,7 @@ from the signing request (N3); `lint` judges the result before it is recorded an
 
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -29,12 +30,15 @@ class CertificateProfile:
     """Dotted; the operator's certificate policy."""
     cps_url: str
     crl_url: str
+    """Where the CRL of all certificates is; those in a partition point to the partition's, beside it."""
     ocsp_url: str
     ca_issuers_url: str
     validity_days: int = 395
     """Days from notBefore to notAfter, both ends counted: thirteen months, so that a renewal a year fits."""
     backdate_seconds: int = HOUR
     """Seconds that notBefore lies back, for PCs whose clock is slow; not more than the issuing CA's own hour."""
+    crl_partitions: int = 0
+    """Partitions that new certificates are spread over, each with a CRL of its own; 0 for the one CRL of all."""
 
     def not_before(self, now: int) -> int:
         """Return the first second of a certificate made now."""
@@ -43,6 +47,10 @@ class CertificateProfile:
     def not_after(self, not_before: int) -> int:
         """Return the last second, which RFC 5280 §4.1.2.5 counts in: one less than the sum."""
         return not_before + self.validity_days * DAY - 1
+
+    def partition(self, serial: int) -> int:
+        """Return the partition of a certificate made now, 0 for none; the records keep it, for the count may change."""
+        return 1 + serial % self.crl_partitions if self.crl_partitions else 0
 
 
 @dataclass(frozen=True)
@@ -69,33 +77,48 @@ def to_be_signed(profile: CertificateProfile, issuer_certificate: x509.Certifica
     Raises UnsupportedKey when the issuer's key is of no kind that a CA may have.
     """
     issuer_key = issuer_public_key(issuer_certificate)
+    shared = _shared(profile, issuer_certificate, profile.partition(facts.serial))
     builder = (
         x509.CertificateBuilder()
         .subject_name(SubjectName(profile.organization, facts.common_name).x509())
-        .issuer_name(issuer_certificate.subject)
+        .issuer_name(shared.issuer)
         .serial_number(facts.serial)
         .public_key(facts.public_key)
         .not_valid_before(moment(facts.not_before))
         .not_valid_after(moment(profile.not_after(facts.not_before)))
     )
-    for extension, critical in _extensions(profile, issuer_certificate, facts):
+    for extension, critical in _extensions(shared, facts):
         builder = builder.add_extension(extension, critical)
     return builder.sign(stand_in_for(issuer_key), hash_of(issuer_key)).tbs_certificate_bytes
 
 
-def _extensions(
-    profile: CertificateProfile, issuer_certificate: x509.Certificate, facts: LeafFacts
-) -> list[tuple[x509.ExtensionType, bool]]:
+def _extensions(shared: "_Shared", facts: LeafFacts) -> list[tuple[x509.ExtensionType, bool]]:
     """Return the extensions with their criticality, in the order in which they are written."""
-    listed: list[tuple[x509.ExtensionType, bool]] = [
-        (extensions.authority_key_identifier(issuer_certificate), False),
-        (extensions.subject_key_identifier(facts.public_key), False),
-        (extensions.key_usage("digital_signature"), True),
-        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False),
-        (extensions.policy(profile.policy_oid, profile.cps_url), False),
-        (extensions.crl_pointer(profile.crl_url), False),
-        (extensions.issuer_pointers(profile.ca_issuers_url, profile.ocsp_url), False),
-    ]
+    authority_key_identifier, *others = shared.extensions
+    listed = [authority_key_identifier, (extensions.subject_key_identifier(facts.public_key), False), *others]
     if facts.dns_name is not None:
         listed.append((x509.SubjectAlternativeName([x509.DNSName(facts.dns_name)]), False))
     return listed
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What all certificates of a profile, an issuer and a partition have in common."""
+
+    issuer: x509.Name
+    extensions: tuple[tuple[x509.ExtensionType, bool], ...]
+
+
+@lru_cache(maxsize=1024)
+def _shared(profile: CertificateProfile, issuer_certificate: x509.Certificate, partition: int) -> _Shared:
+    """Return it with each extension written by the library once, which takes longer than the rest of a certificate."""
+    listed: list[tuple[x509.ExtensionType, bool]] = [
+        (extensions.authority_key_identifier(issuer_certificate), False),
+        (extensions.key_usage("digital_signature"), True),
+        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False),
+        (extensions.policy(profile.policy_oid, profile.cps_url), False),
+        (extensions.crl_pointer(extensions.crl_url_of(profile.crl_url, partition)), False),
+        (extensions.issuer_pointers(profile.ca_issuers_url, profile.ocsp_url), False),
+    ]
+    written = ((x509.UnrecognizedExtension(each.oid, each.public_bytes()), critical) for each, critical in listed)
+    return _Shared(issuer_certificate.subject, tuple(written))

@@ -16,6 +16,7 @@ class _Commands(Group):
     _NAMES: ClassVar = {
         "init": "init",
         "serve": "serve",
+        "responder": "responder",
         "officer": "officer",
         "form": "form",
         "application": "application",

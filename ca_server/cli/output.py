@@ -91,6 +91,7 @@ def _failed(error: Exception, remembered: Settings) -> int:
 def _code_of(error: Exception) -> int | None:
     """Return the exit code of a foreseen error, None for any other; its imports wait until one is met."""
     from ca_server.errors import Refusal, TryLater
+    from ca_server.responder.supervisor import DidNotStart
     from ca_server.store import Conflict, Overloaded, StoreError
     from keys.errors import KeysError
 
@@ -102,6 +103,7 @@ def _code_of(error: Exception) -> int | None:
         (StoreError, FAILURE),
         (BadConfiguration, FAILURE),
         (KeysError, FAILURE),
+        (DidNotStart, FAILURE),
         (OSError, FAILURE),
     )
     return next((code for kind, code in codes if isinstance(error, kind)), None)

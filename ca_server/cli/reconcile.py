@@ -5,14 +5,19 @@ import dataclasses
 import click
 
 from ca_server import keyring
+from ca_server.authority.signer import Signer
 from ca_server.cli.front import Command
 from ca_server.cli.options import common, open_records, settings
 from ca_server.cli.output import PERSON, Stop, answer, spoken
 from ca_server.clock import MINUTE, SystemClock
-from ca_server.config import Config
+from ca_server.config import Config, IssuingAuthority
 from ca_server.language import sentence
 from ca_server.operations.books.clear_text import Places
+from ca_server.operations.books.ocsp import Desk
 from ca_server.operations.reconcile import Balance, Premises, balance
+from ca_server.responder.answers import Issuing
+from ca_server.responder.ready import ReadyStore
+from ca_server.responder.shelf import Shelf
 
 
 @click.command(cls=Command)
@@ -50,16 +55,21 @@ def _words(found: Balance) -> list[str]:
 def premises(config: Config) -> Premises:
     """Return what the records of this configuration are compared with. Raises KeysError for a missing certificate."""
     authority, server = config.authority, config.server
+    ready = ReadyStore.found(config.responder.ready_folder)
     return Premises(
-        issuer=authority.issuer,
-        issuing=keyring.load_certificate(authority.issuing_certificate),
+        desks=tuple(_desk(each, authority.ocsp_answer_minutes * MINUTE, ready) for each in config.authorities),
         root=keyring.load_certificate(authority.root_certificate),
-        ocsp_signer=lambda: keyring.load_signer(
-            authority.ocsp_certificate, authority.ocsp_key, authority.ocsp_passphrase_file
-        ),
-        ocsp_answer_seconds=authority.ocsp_answer_minutes * MINUTE,
         sealer=keyring.load_sealer(config),
         public_folder=server.public_folder,
         places=Places(server.database, config.mail.maildir if config.mail.transport == "maildir" else None),
         four_eyes=config.applications.two_officers,
     )
+
+
+def _desk(authority: IssuingAuthority, answer_seconds: int, ready: ReadyStore | None) -> Desk:
+    def signer() -> Signer:
+        return keyring.load_signer(authority.ocsp_certificate, authority.ocsp_key, authority.ocsp_passphrase_file)
+
+    issuing = keyring.load_certificate(authority.issuing_certificate)
+    kept = None if ready is None else Shelf(ready, Issuing(authority.issuer, issuing, signer))
+    return Desk(authority.issuer, issuing, signer, answer_seconds, kept)

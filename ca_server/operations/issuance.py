@@ -25,7 +25,6 @@ from ca_server.errors import NotAllowed, OrderNotReady, SigningRequestRefused
 from ca_server.operations.enrolment import Rules, dns_aliases, show
 from ca_server.operations.revocation import EntryMaker
 from ca_server.store import accounts, audit, certificates, credentials, institutions, orders, outbox, revocations, seats
-from ca_server.store.accounts import AccountRow
 from ca_server.store.certificates import NewPlan
 from keys.csr import SigningRequest
 from keys.policy import spki_sha256
@@ -98,10 +97,17 @@ async def _carry_through(
     if isinstance(outcome, Lost):
         raise OrderNotReady(outcome.sentence)
     try:
-        await issue(database, room.issuer, planned.serial, now)
+        finished = await issue(database, room.issuer, planned.serial, now)
     except WillNotSign as error:  # the plan was ended by a revocation meanwhile
         raise NotAllowed("This certificate was revoked before it was made; the help desk can say why.") from error
-    return await database.lookup(show, requested.account_id, requested.order_id)
+    if finished is None or not finished.good:
+        return await database.lookup(show, requested.account_id, requested.order_id)
+    return dataclasses.replace(
+        outcome,
+        serial=planned.serial,
+        seat_status=SeatStatus.ACTIVE,
+        certificate_status=CertificateStatus.ISSUED,
+    )
 
 
 def _require_aliases(request: SigningRequest, cn: str, suffix: str | None) -> None:
@@ -142,6 +148,7 @@ def _built(room: Room, order: OrderFacts, requested: Requested, now: int) -> New
         agent=requested.agent,
         server=room.server,
         lease_until=now + LEASE_SECONDS,
+        partition=room.profile.partition(serial),
     )
 
 
@@ -177,13 +184,12 @@ def plan(
     seat's. Returns Lost, with the order made invalid, when the credential or the predecessor went to another plan.
     """
     facts = require_ready(connection, requested.account_id, requested.order_id, now)
-    account = accounts.get(connection, requested.account_id)
+    credential_id = accounts.credential_of(connection, facts.account_id) if facts.predecessor is None else None
     _require_fresh_key(connection, planned.spki_sha256, requested.thumbprint, facts.cn)
-    if not _claim(connection, facts, account, planned.serial, times, now):
+    if not _claim(connection, facts, credential_id, planned.serial, times, now):
         sentence = "This URL or certificate was used by another order meanwhile; order again if you need to."
         orders.fail(connection, facts.id, sentence)
         return Lost(sentence)
-    credential_id = account.credential_id if facts.predecessor is None else None
     certificates.plan(connection, dataclasses.replace(planned, credential_id=credential_id), now)
     orders.plan(connection, facts.id, planned.serial)
     return facts
@@ -199,12 +205,20 @@ def _require_fresh_key(connection: store.Connection, spki: str, thumbprint: str,
 
 
 def _claim(
-    connection: store.Connection, order: OrderFacts, account: AccountRow, serial: str, times: RenewalTimes, now: int
+    connection: store.Connection,
+    order: OrderFacts,
+    credential_id: str | None,
+    serial: str,
+    times: RenewalTimes,
+    now: int,
 ) -> bool:
-    if order.predecessor is None:
+    """Use the credential that bound the account for a first certificate, the predecessor for a renewal."""
+    if credential_id is not None:
         return order.seat_status == SeatStatus.APPROVED and credentials.claim(
-            connection, account.credential_id, account.id, serial
+            connection, credential_id, order.account_id, serial
         )
+    if order.predecessor is None:
+        return False
     predecessor = certificates.find(connection, order.predecessor)
     if predecessor is None:
         return False

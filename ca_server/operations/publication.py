@@ -1,53 +1,92 @@
 """Publishing what was revoked: CRLs (RFC 5280 §5), by intent, commit, act, record, and the status that OCSP tells.
 
-The number is taken before the list is signed, above every one recorded and above the published file's, so that no
-number is ever used for two lists, not even after a restore. The file is written beside, synced and renamed. Only then
-is the publication recorded, and in the same transaction the completion mails of the revocations that it shows: OCSP
-reads the records themselves and showed them with their commit.
+A round makes the lists of all issuers, for a decision may concern certificates of several:
+
+1. one short write takes the lease, so that one server alone publishes, and the number, which all lists of the round
+   bear: above every one taken before and above the published files', so that no number is ever used for two lists, not
+   even after a restore; it also notes which decisions the lists will show
+2. the entries are read in a snapshot after that commit; what was revoked meanwhile is on the lists too
+3. a thread joins and signs the lists and writes each beside its place, synced
+4. the lease is renewed, and the files are renamed into place, the list of all before those of its partitions: who was
+   stopped for so long that the lease is another's places nothing
+5. the publication is recorded, then the completion mails of the revocations that it shows, some at a time: OCSP reads
+   the records themselves and showed them with their commit
 """
 
 import asyncio
 import dataclasses
 import hashlib
 import logging
+import mmap
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-from cryptography import x509
 
 from ca_server import store
 from ca_server.authority import crl, ocsp
+from ca_server.authority.extensions import crl_url_of
 from ca_server.authority.signer import Signer
-from ca_server.clock import HOUR, Clock
+from ca_server.clock import HOUR, MINUTE, Clock
 from ca_server.domain.certificates import CertificateStatus
-from ca_server.store import audit, calls, certificates, institutions, outbox, revocations
+from ca_server.store import audit, calls, certificates, institutions, leases, outbox, revocations
+from ca_server.store.calls import Hold
+from ca_server.store.certificates import Entries
 from protocol.names import CommonName
 from protocol.vocabulary import RevocationReason
 
 log = logging.getLogger(__name__)
 
 _EVERY = HOUR
+_LEASE = "CRLs"
+_LEASE_SECONDS = MINUTE
+_TOLD_AT_ONCE = 100
 
 
 @dataclasses.dataclass(frozen=True)
 class Press:
-    """What a CRL is made with: the issuer's name and key, where it is published, and how long it is valid."""
+    """What an issuer's CRLs are made with: its name and key, where they are published, and how long they are valid.
+
+    `partitions` is how many new certificates are spread over; those that older ones are in have their lists as well.
+    """
 
     issuer: str
     signer: Signer
     path: Path
+    url: str
     valid_seconds: int
+    partitions: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
-class Draft:
-    """A CRL about to be signed, its number taken, and the decisions it will show."""
+class Edition:
+    """The lists of one issuer in a round: of all, and of so many partitions, without what ended before a moment."""
+
+    press: Press
+    partitions: int
+    ended_after: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Round:
+    """CRLs about to be signed, their number taken, and the decisions and holds that they will show."""
 
     number: int
-    entries: list[bytes]
     this_update: int
-    next_update: int
+    editions: tuple[Edition, ...]
     decisions: tuple[str, ...]
+    holds: tuple[Hold, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Printed:
+    """The lists of one issuer as they lie beside their places, and what is recorded of the list of all."""
+
+    issuer: str
+    partitions: int
+    sheets: tuple[tuple[Path, Path], ...]
+    """Where each lies, and its place."""
+    entries: int
+    sha256: str
 
 
 def told(connection: store.Connection, issuer: str, serial: str) -> ocsp.OcspStatus:
@@ -60,31 +99,52 @@ def told(connection: store.Connection, issuer: str, serial: str) -> ocsp.OcspSta
     return ocsp.revoked(row[1] or 0, RevocationReason(row[2] or 0))
 
 
-def is_due(connection: store.Connection, issuer: str, now: int) -> bool:
-    """Tell whether a CRL has to be made: none yet, the last unfinished or an hour old, a revocation or a hold waits."""
-    newest = revocations.newest_crl(connection, issuer)
+def is_due(connection: store.Connection, presses: Sequence[Press], now: int) -> bool:
+    """Tell whether CRLs have to be made: a revocation or a hold waits, or an issuer has none that is good enough.
+
+    That is one unfinished, an hour old, of a time to come, or without the list of a partition. Asked at every write.
+    """
+    if revocations.one_waits(connection) or calls.one_waits(connection):
+        return True
+    return any(_lacks(connection, press, now) for press in presses)
+
+
+def _lacks(connection: store.Connection, press: Press, now: int) -> bool:
+    newest = revocations.newest_crl(connection, press.issuer)
     if newest is None or newest.published_at is None or not newest.this_update <= now < newest.this_update + _EVERY:
         return True
-    return bool(revocations.unpublished(connection)) or calls.changed_since(connection, newest.this_update)
+    return newest.partitions < _partitions(connection, press)
 
 
-async def publish(database: store.Database, press: Press, clock: Clock) -> int:
-    """Make, sign and publish the next CRL, and return its number."""
-    floor = await asyncio.to_thread(published_number, press.path)
-    draft = await database.write(_draft, press.issuer, floor, press.valid_seconds, clock.now())
-    der = await asyncio.to_thread(
-        crl.build, press.signer, draft.entries, draft.number, draft.this_update, draft.next_update
-    )
-    await asyncio.to_thread(place, press.path, der)
-    await database.write(_record, press.issuer, draft, hashlib.sha256(der).hexdigest(), clock.now())
-    return draft.number
+def _partitions(connection: store.Connection, press: Press) -> int:
+    return max(press.partitions, certificates.last_partition(connection, press.issuer))
+
+
+async def publish(database: store.Database, presses: Sequence[Press], holder: str, clock: Clock) -> int | None:
+    """Make, sign and publish the next CRLs of all issuers, and return their number; None while another server does.
+
+    `holder` is who this server is. Raises Conflict when its lease went to another meanwhile.
+    """
+    floor = await asyncio.to_thread(lambda: max(published_number(press.path) for press in presses))
+    begun = await database.write(_begin, presses, floor, holder, clock.now())
+    if begun is None:
+        return None
+    printed = [await _printed(database, begun, edition) for edition in begun.editions]
+    await database.write(leases.renew, _LEASE, holder, _LEASE_SECONDS, clock.now())
+    await asyncio.to_thread(_lay_out, [sheet for each in printed for sheet in each.sheets])
+    await database.write(_record, begun, printed, clock.now())
+    for start in range(0, len(begun.decisions), _TOLD_AT_ONCE):
+        part = begun.decisions[start : start + _TOLD_AT_ONCE]
+        await database.write(_complete, part, begun.number, clock.now())
+    await database.write(leases.give_back, _LEASE, holder)
+    return begun.number
 
 
 def published_number(path: Path) -> int:
     """Return the number of the CRL in the file, 0 when there is none: the floor of the next one."""
     try:
-        published = x509.load_der_x509_crl(path.read_bytes())
-        return published.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as encoded:
+            return crl.number_of(encoded)
     except FileNotFoundError:
         return 0
     except ValueError:
@@ -94,45 +154,97 @@ def published_number(path: Path) -> int:
 
 def place(path: Path, content: bytes) -> None:
     """Put a public file in place, whole or not at all: written beside, synced, renamed."""
-    beside = path.with_name(f".{path.name}.new")
+    _lay_out([(_set_down(path, [content], "new"), path)])
+
+
+def _set_down(path: Path, pieces: Iterable[bytes], mark: str) -> Path:
+    beside = path.with_name(f".{path.name}.{mark}")
     with beside.open("wb") as file:
-        file.write(content)
+        file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    return beside
 
 
-def _draft(connection: store.Connection, issuer: str, floor: int, valid_seconds: int, now: int) -> Draft:
-    newest = revocations.published_crl(connection, issuer)
-    before = newest.this_update if newest is not None else 0
-    entries = certificates.crl_entries(connection, issuer, ended_after=min(before, now))
+def _lay_out(sheets: Sequence[tuple[Path, Path]]) -> None:
+    for beside, path in sheets:
+        beside.replace(path)
+    for parent in dict.fromkeys(path.parent for _, path in sheets):
+        folder = os.open(parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _begin(connection: store.Connection, presses: Sequence[Press], floor: int, holder: str, now: int) -> Round | None:
+    if not leases.take(connection, _LEASE, holder, _LEASE_SECONDS, now):
+        return None
     waiting = revocations.unpublished(connection)
-    since = max(now, *(decision.decided_at for decision in waiting)) if waiting else now
-    times = (since, since + valid_seconds)
+    since = max((now, *(decision.decided_at for decision in waiting)))
+    number = 1 + max(floor, *(revocations.last_number(connection, press.issuer) for press in presses))
+    editions = []
+    for press in presses:
+        newest = revocations.published_crl(connection, press.issuer)
+        ended_after = min(now, 0 if newest is None else newest.this_update)
+        edition = Edition(press, _partitions(connection, press), ended_after)
+        until = since + press.valid_seconds
+        revocations.draft_crl(connection, press.issuer, number, (since, until), edition.partitions)
+        editions.append(edition)
     decisions = tuple(decision.id for decision in waiting)
-    number = revocations.number_crl(connection, issuer, floor, times, len(entries))
-    return Draft(number, entries, *times, decisions)
+    return Round(number, since, tuple(editions), decisions, tuple(calls.unpublished(connection)))
 
 
-def _record(connection: store.Connection, issuer: str, draft: Draft, digest: str, now: int) -> None:
-    revocations.crl_published(connection, issuer, draft.number, digest, now)
-    audit.record(
-        connection,
-        now,
-        "schedule",
-        "CRL published",
-        issuer,
-        number=draft.number,
-        entries=len(draft.entries),
-        sha256=digest,
+async def _printed(database: store.Database, begun: Round, edition: Edition) -> Printed:
+    issuer = edition.press.issuer
+    stock = await database.read(certificates.crl_entries, issuer, edition.partitions, edition.ended_after)
+    return await asyncio.to_thread(_print, begun, edition, stock)
+
+
+def _print(begun: Round, edition: Edition, stock: list[Entries]) -> Printed:
+    press, sheets, digest = edition.press, [], hashlib.sha256()
+    until = begun.this_update + press.valid_seconds
+    for part in range(edition.partitions + 1):
+        entries = [each.der for each in (stock[part : part + 1] if part else stock)]
+        scope = crl_url_of(press.url, part) if part else None
+        pieces = crl.pieces(press.signer, entries, begun.number, begun.this_update, until, scope)
+        path = press.path.with_name(crl_url_of(press.path.name, part))
+        _clear_away(path)
+        sheets.append((_set_down(path, pieces, str(begun.number)), path))
+        for piece in () if part else pieces:
+            digest.update(piece)
+    return Printed(
+        press.issuer, edition.partitions, tuple(sheets), sum(each.count for each in stock), digest.hexdigest()
     )
-    for decision_id in draft.decisions:
-        revocations.published(connection, decision_id, draft.number, now)
+
+
+def _clear_away(path: Path) -> None:
+    """Remove what a server that died, or whose lease is over, left beside a place; the latter then places nothing."""
+    for left in path.parent.glob(f".{path.name}.*"):
+        left.unlink(missing_ok=True)
+
+
+def _record(connection: store.Connection, begun: Round, printed: Iterable[Printed], now: int) -> None:
+    for each in printed:
+        revocations.crl_published(connection, each.issuer, (begun.number, each.entries, each.sha256), now)
+        audit.record(
+            connection,
+            now,
+            "schedule",
+            "CRL published",
+            each.issuer,
+            number=begun.number,
+            entries=each.entries,
+            partitions=each.partitions,
+            sha256=each.sha256,
+        )
+    for hold in begun.holds:
+        calls.published(connection, hold, now)
+
+
+def _complete(connection: store.Connection, decisions: Iterable[str], number: int, now: int) -> None:
+    for decision_id in decisions:
+        revocations.published(connection, decision_id, number, now)
         _tell(connection, decision_id, now)
 
 

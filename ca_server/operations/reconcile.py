@@ -2,30 +2,31 @@
 
 `balance` is the whole, for a person, for every test and for a drill's end. `glance` is the bounded part that a running
 server looks at when it starts and each hour. What is outside the records is read beside the snapshot: a running server
-may replace the CRL meanwhile, so its file is read before and after.
+may replace the CRL meanwhile, so each file is read before and after.
 """
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from cryptography import x509
 
 from ca_server import store
-from ca_server.authority.signer import Signer
 from ca_server.clock import DAY, Clock, rfc3339
 from ca_server.operations.books.applications import applications, failed_halves
 from ca_server.operations.books.audit import audit
 from ca_server.operations.books.book import Book
-from ca_server.operations.books.certificates import certificates, profile
+from ca_server.operations.books.certificates import certificates, idle_issuers, profile
 from ca_server.operations.books.clear_text import Places, clear_text
 from ca_server.operations.books.credentials import credentials
+from ca_server.operations.books.crl import Files as CrlFiles
 from ca_server.operations.books.crl import crl, root_crl, root_crl_ends_soon
 from ca_server.operations.books.files import files
 from ca_server.operations.books.mails import late_mails, mails
 from ca_server.operations.books.ocsp import Desk, answers
 from ca_server.operations.books.plans import claims, plans
+from ca_server.operations.books.ready import ready_answers
 from ca_server.operations.books.revocations import revocations
 from ca_server.operations.books.seats import seats
 from ca_server.store import ledger as records
@@ -43,12 +44,9 @@ _NOTICE_DAYS = 180
 class Premises:
     """What the records are compared with."""
 
-    issuer: str
-    issuing: x509.Certificate
+    desks: tuple[Desk, ...]
+    """Every issuing CA with its OCSP signer, the one in use first."""
     root: x509.Certificate
-    ocsp_signer: Callable[[], Signer]
-    """Opens the OCSP signer's key; a key that cannot be used is a finding."""
-    ocsp_answer_seconds: int
     sealer: Sealer
     public_folder: Path
     places: Places
@@ -70,13 +68,16 @@ class Balance:
 
 def balance(connection: store.Connection, premises: Premises, clock: Clock) -> Balance:
     """Balance every book."""
-    crl_file = premises.public_folder / f"{premises.issuer}.crl"
-    before = _content(crl_file)
+    began = clock.now()
+    lists = {desk.issuer: CrlFiles(premises.public_folder, desk.issuer) for desk in premises.desks}
+    for each in lists.values():
+        each.read()
     ledger = records.read(connection)
-    after = _content(crl_file)
+    for each in lists.values():
+        each.read()
     now = clock.now()  # not earlier: nothing in the snapshot may lie in the future
     root_file = _content(premises.public_folder / "root.crl")
-    desk = Desk(premises.issuer, premises.issuing, premises.ocsp_signer, premises.ocsp_answer_seconds)
+    issuing = {desk.issuer: desk.issuing for desk in premises.desks}
     books = (
         applications(connection, ledger, four_eyes=premises.four_eyes),
         files(connection, ledger, premises.sealer, now),
@@ -84,18 +85,38 @@ def balance(connection: store.Connection, premises: Premises, clock: Clock) -> B
         credentials(ledger, premises.sealer),
         plans(ledger, now),
         claims(ledger),
-        certificates(ledger, premises.issuer, premises.issuing),
-        profile(ledger, premises.issuing),
+        certificates(ledger, issuing),
+        profile(ledger, issuing),
         revocations(ledger, now),
-        crl(ledger, premises.issuer, premises.issuing, (before, after), now),
+        *_of_each(premises, lambda desk: _crl(ledger, desk, lists[desk.issuer], now)),
         root_crl(premises.root, root_file, now),
-        answers(connection, ledger, desk, now),
+        *_of_each(premises, lambda desk: answers(connection, ledger, desk, now)),
+        *_of_each(premises, lambda desk: ready_answers(ledger, desk, began)),
         mails(ledger),
         audit(ledger),
         clear_text(connection, ledger, premises.sealer, premises.places),
     )
-    warnings = (*root_crl_ends_soon(root_file, now), *failed_halves(ledger), *late_mails(ledger, now))
+    warnings = (
+        *root_crl_ends_soon(root_file, now),
+        *failed_halves(ledger),
+        *late_mails(ledger, now),
+        *idle_issuers(ledger, [desk.issuer for desk in premises.desks[1:]], now),
+    )
     return Balance(books, warnings)
+
+
+def _of_each(premises: Premises, balanced: Callable[[Desk], Book]) -> Iterator[Book]:
+    """Yield a book of each issuing CA, under the CA's name too where it is not the one in use."""
+    in_use, *others = premises.desks
+    yield balanced(in_use)
+    for desk in others:
+        found = balanced(desk)
+        yield dataclasses.replace(found, name=f"{found.name} {desk.issuer}")
+
+
+def _crl(ledger: records.Ledger, desk: Desk, files: CrlFiles, now: int) -> Book:
+    own = [row for row in ledger.certificates if row.issuer == desk.issuer]
+    return crl(dataclasses.replace(ledger, certificates=own), desk.issuer, desk.issuing, files, now)
 
 
 def _content(path: Path) -> bytes | None:
@@ -107,7 +128,10 @@ def _content(path: Path) -> bytes | None:
 
 @dataclasses.dataclass(frozen=True)
 class Glance:
-    """The bounded part: counts, the age of the newest CRL in seconds, and a sentence for each thing that is wrong."""
+    """The bounded part: counts, and a sentence for each thing that is wrong.
+
+    `crl_age` is that of the newest CRL in seconds, of the issuer whose is the oldest; None while one has no CRL.
+    """
 
     open_plans: int
     pending_mails: int
@@ -116,20 +140,25 @@ class Glance:
     alarms: tuple[str, ...]
 
 
-def glance(connection: store.Connection, issuer: str, public_folder: Path, now: int) -> Glance:
+def glance(connection: store.Connection, issuers: Sequence[str], public_folder: Path, now: int) -> Glance:
     """Look at open plans, the outbox, the newest CRL and the root's: counts by index and two files, no key."""
     open_plans, overdue = records.plans(connection, now)
     counts = outbox.counts(connection)
-    newest = published_crl(connection, issuer)
     dead = counts.get(MailStatus.DEAD, 0)
     alarms = list(root_crl_ends_soon(_content(public_folder / "root.crl"), now))
     if overdue:
         alarms.append(f"{overdue} plans are older than their lease; they are finished now.")
     if dead:
         alarms.append(f"{dead} mails are dead; `warifu-ca reconcile` names them.")
-    if newest is not None and newest.next_update <= now:
-        alarms.append(f"CRL {newest.number} ended at {rfc3339(newest.next_update)}.")
-    age = None if newest is None else now - newest.this_update
+    ages = []
+    for issuer in issuers:
+        newest = published_crl(connection, issuer)
+        if newest is None:
+            continue
+        ages.append(now - newest.this_update)
+        if newest.next_update <= now:
+            alarms.append(f"CRL {newest.number} of {issuer} ended at {rfc3339(newest.next_update)}.")
+    age = max(ages) if len(ages) == len(issuers) else None
     return Glance(open_plans, counts.get(MailStatus.PENDING, 0), dead, age, tuple(alarms))
 
 
@@ -138,7 +167,7 @@ def issuer_ends_soon(issuing: x509.Certificate, validity_days: int, now: int) ->
     last = int(issuing.not_valid_after_utc.timestamp()) - validity_days * DAY
     if now < last - _NOTICE_DAYS * DAY:
         return ()
-    return (f"From {rfc3339(last)} on the issuing CA is too short-lived to issue; prepare the next one.",)
+    return (f"From {rfc3339(last)} on the issuing CA is too short-lived to issue; see `warifu-ca root new-issuer`.",)
 
 
 def report(seen: Glance) -> None:

@@ -1,49 +1,37 @@
 """The plain http address: OCSP (RFC 6960, RFC 5019, RFC 9654), CRLs and CA certificates (RFC 5280 §4.2.1.13, §4.2.2.1).
 
-Answers are signed live from the records, so a revocation is told with its commit. What is not known is never good.
+Here the whole of HTTP is understood, conditions and HEAD too (RFC 9110 §13); what nearly everybody sends is answered
+before it comes here (`wire`), by the same Answers.
 """
 
 import asyncio
 import base64
 import binascii
-import dataclasses
-import hashlib
-import logging
-from collections.abc import Callable
-from email.utils import formatdate
 from pathlib import Path
+from typing import Final
 from urllib.parse import unquote
 
-from aiohttp import web
+from aiohttp import ETag, web
 
-from ca_server import store
-from ca_server.authority import ocsp
-from ca_server.authority.signer import Signer
 from ca_server.clock import Clock
-from ca_server.operations.publication import told
+from ca_server.responder.answers import Answer, Answers
+from ca_server.responder.wire import MEDIA_TYPE, cache_headers
 
-log = logging.getLogger("warifu.trouble")
-
-_OCSP_RESPONSE = "application/ocsp-response"
-_CRL = "application/pkix-crl"
-_CERTIFICATE = "application/pkix-cert"
-_MOST_OCTETS = 8 * 1024
-_SECONDS_FOR_A_BODY = 10
-_LONGEST_NAME = 64
-_PIECE = 64 * 1024
+_CRL: Final = "application/pkix-crl"
+_CERTIFICATE: Final = "application/pkix-cert"
+_MOST_OCTETS: Final = 8 * 1024
+_SECONDS_FOR_A_BODY: Final = 10
+_LONGEST_NAME: Final = 64
+_PIECE: Final = 64 * 1024
 
 
-@dataclasses.dataclass(frozen=True)
 class Responder:
     """Answers what relying systems ask."""
 
-    database: store.Database
-    issuer: str
-    hashes: tuple[ocsp.IssuerHash, ...]
-    signer: Callable[[], Signer]
-    answer_seconds: int
-    folder: Path
-    clock: Clock
+    def __init__(self, answers: Answers, folder: Path, clock: Clock) -> None:
+        self._answers = answers
+        self._folder = folder
+        self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         """Return the table of routes."""
@@ -61,38 +49,30 @@ class Responder:
                 encoded = await request.read()
         except TimeoutError as error:
             raise web.HTTPRequestTimeout from error
+        except web.HTTPRequestEntityTooLarge:
+            encoded = b""  # no request is so long
         except web.RequestPayloadError:  # the body is not what its header says
             encoded = b""
-        return self._answer(encoded, cacheable=False)
+        return _said(self._answers.answer(encoded))
 
     async def get(self, request: web.Request) -> web.Response:
-        """OCSP by GET: the request in base64, URL-encoded or plain, with `/` and `+` in it."""
-        text = unquote(request.raw_path.partition("/ocsp/")[2])
+        """OCSP by GET: the request in base64, URL-encoded or not, in either alphabet, padded or not."""
+        text = unquote(request.raw_path.partition("/ocsp/")[2]).rstrip("=")
         try:
-            encoded = base64.b64decode(text, validate=True)
+            encoded = base64.b64decode(text + "=" * (-len(text) % 4), b"-_" if {*"-_"} & {*text} else None, True)
         except (binascii.Error, ValueError):
             encoded = b""
-        return self._answer(encoded, cacheable=True)
-
-    def _answer(self, encoded: bytes, *, cacheable: bool) -> web.Response:
-        try:
-            query = ocsp.parse_request(encoded)
-        except ocsp.MalformedRequest:
-            return _plain(ocsp.error(ocsp.ErrorCode.MALFORMED_REQUEST))
-        if query.issuer not in self.hashes:
-            return _plain(ocsp.error(ocsp.ErrorCode.UNAUTHORIZED))
-        now = self.clock.now()
-        try:
-            status = self.database.look(told, self.issuer, f"{query.serial:x}")
-            signer = self.signer()
-            life = min(self.answer_seconds, int(signer.certificate.not_valid_after_utc.timestamp()) - now)
-            der = ocsp.answer(query, status, signer, now, now + life)
-        except Exception:
-            log.exception("OCSP could not be answered")
-            return _plain(ocsp.error(ocsp.ErrorCode.TRY_LATER))
-        if not cacheable or query.nonce is not None or status is ocsp.UNKNOWN:
-            return _plain(der)
-        return _cached(der, now, life)
+        answer = self._answers.answer(encoded)
+        if not answer.next_update:
+            return _said(answer)
+        response = _said(answer)
+        response.headers.update(cache_headers(answer.this_update, answer.next_update, self._clock.now()))
+        response.etag = answer.tag.decode("ascii")
+        if _is_known(request, answer.tag.decode("ascii"), answer.this_update):
+            response.set_status(304)
+            response.body = None
+            del response.headers["Content-Type"]
+        return response
 
     async def crl(self, request: web.Request) -> web.FileResponse:
         """Send a published CRL."""
@@ -107,25 +87,23 @@ class Responder:
         plain = name.replace("-", "").replace(".", "")
         if not plain.isalnum() or name.startswith(".") or len(name) > _LONGEST_NAME:
             raise web.HTTPNotFound
-        path = self.folder / name
+        path = self._folder / name
         if not await asyncio.to_thread(path.is_file):
             raise web.HTTPNotFound
         headers = {"Content-Type": media_type, "Cache-Control": f"max-age={max_age}, public"}
         return web.FileResponse(path, chunk_size=_PIECE, headers=headers)
 
 
-def _plain(der: bytes) -> web.Response:
-    return web.Response(body=der, content_type=_OCSP_RESPONSE, headers={"Cache-Control": "no-store"})
+def _said(answer: Answer) -> web.Response:
+    return web.Response(body=answer.der, content_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
-def _cached(der: bytes, now: int, seconds: int) -> web.Response:
-    headers = {
-        "Cache-Control": f"max-age={seconds}, public, no-transform, must-revalidate",
-        "Last-Modified": formatdate(now, usegmt=True),
-        "Expires": formatdate(now + seconds, usegmt=True),
-        "ETag": f'"{hashlib.sha256(der).hexdigest()}"',
-    }
-    return web.Response(body=der, content_type=_OCSP_RESPONSE, headers=headers)
+def _is_known(request: web.Request, tag: str, modified: int) -> bool:
+    """Tell whether the client has this very answer: by its tag, or without one by its moment (RFC 9110 §13.2.2)."""
+    if request.if_none_match is not None:
+        return any(each in (ETag("*"), ETag(tag)) or each.value == tag for each in request.if_none_match)
+    since = request.if_modified_since
+    return since is not None and modified <= int(since.timestamp())
 
 
 def application(responder: Responder) -> web.Application:

@@ -1,6 +1,6 @@
 """The records, the only user of SQLAlchemy (Core): one module an aggregate, each move with its audit entry."""
 
-from ca_server.store.database import Connection, Database, SynchronousDatabase
+from ca_server.store.database import Connection, Database, Glass, SynchronousDatabase
 from ca_server.store.errors import Conflict, Duplicate, Overloaded, SchemaMismatch, StoreError, Unavailable
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "Connection",
     "Database",
     "Duplicate",
+    "Glass",
     "Overloaded",
     "SchemaMismatch",
     "StoreError",

@@ -7,7 +7,7 @@ or when its CN was revoked.
 
 import dataclasses
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, or_, select, update
 
@@ -85,13 +85,18 @@ _OVER = Statement(
 _RELEASE = Statement(
     update(tables.call)
     .where(_c.cn == bindparam("name"), _c.act == "suspended", _c.released_at.is_(None))
-    .values(released_at=bindparam("now"))
+    .values(released_at=bindparam("now"), published_at=None)
 )
 _ON_FORM = Statement(select(_c.id).where(_c.cn == bindparam("name"), _c.application == bindparam("number")).limit(1))
-_HOLDS_SINCE = Statement(
-    select(_c.id)
-    .where(_c.act == "suspended", or_(_c.at >= bindparam("since"), _c.released_at >= bindparam("since")))
-    .limit(1)
+_UNPUBLISHED = (
+    select(_c.id, _c.released_at).where(_c.act == "suspended", _c.published_at.is_(None)).order_by(_c.at, _c.id)
+)
+_WAITING = Statement(_UNPUBLISHED)
+_ONE_WAITS = Statement(_UNPUBLISHED.limit(1))
+_PUBLISHED = Statement(
+    update(tables.call)
+    .where(_c.id == bindparam("call"), _c.released_at.is_not_distinct_from(bindparam("released")))
+    .values(published_at=bindparam("now"))
 )
 
 
@@ -119,9 +124,16 @@ class Call:
     released_at: int | None = None
 
 
+class Hold(NamedTuple):
+    """A suspension whose beginning or end no CRL has shown."""
+
+    call_id: str
+    released_at: int | None
+
+
 def add(connection: Connection, call: Call) -> None:
     """Put a call on record; a form is owed from now on."""
-    _INSERT.run(connection, **vars(call), reminded_at=call.at)
+    _INSERT.run(connection, **vars(call), reminded_at=call.at, published_at=None)
 
 
 def get(connection: Connection, call_id: str) -> Call | None:
@@ -164,9 +176,19 @@ def held_on(connection: Connection, cn: str, number: int) -> bool:
     return _ON_FORM.one(connection, name=cn, number=number) is not None
 
 
-def changed_since(connection: Connection, since: int) -> bool:
-    """Tell whether a suspension began or ended at or after a moment, so that a CRL of that time may not show it."""
-    return _HOLDS_SINCE.one(connection, since=since) is not None
+def unpublished(connection: Connection) -> list[Hold]:
+    """Return the suspensions whose beginning or end no CRL shows yet, oldest first."""
+    return [Hold(*row) for row in _WAITING.all(connection)]
+
+
+def one_waits(connection: Connection) -> bool:
+    """Tell whether a suspension's beginning or end waits for a CRL."""
+    return _ONE_WAITS.one(connection) is not None
+
+
+def published(connection: Connection, hold: Hold, now: int) -> None:
+    """Record that a CRL shows a suspension as it was when the CRL was begun; one released since then waits on."""
+    _PUBLISHED.run(connection, call=hold.call_id, released=hold.released_at, now=now)
 
 
 def _call(row: tuple[object, ...] | None) -> Call | None:

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -44,15 +45,16 @@ _PRAGMAS = (
 _READ_ONLY = (*_PRAGMAS, "PRAGMA query_only=ON")
 
 
-def _engine(path: Path, pragmas: tuple[str, ...]) -> Engine:
+def _engine(path: Path, pragmas: tuple[str, ...], patience: float) -> Engine:
     """Return an engine of one connection, the driver's own of which is the execution option that `Statement` uses.
 
-    Parameters never show in its errors, since they may be secrets.
+    It makes no file: an empty one beside the write-ahead log of one that is away would take that in. Parameters never
+    show in its errors, since they may be secrets.
     """
     engine = create_engine(
-        URL.create("sqlite", database=str(path)),
+        URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"}),
         poolclass=StaticPool,
-        connect_args={"check_same_thread": False, "cached_statements": 512, "timeout": _SECONDS_FOR_A_LOCK},
+        connect_args={"check_same_thread": False, "cached_statements": 512, "timeout": patience},
         hide_parameters=True,
     )
 
@@ -65,9 +67,9 @@ def _engine(path: Path, pragmas: tuple[str, ...]) -> Engine:
 
 
 def _writing_engine(path: Path) -> Engine:
-    engine = _engine(path, _PRAGMAS)
+    engine = _engine(path, _PRAGMAS, _SECONDS_FOR_A_LOCK)
     custody = Custody()
-    engine.update_execution_options(custody=custody)
+    engine.update_execution_options(custody=custody, patience=int(1000 * _SECONDS_FOR_A_LOCK))
 
     @event.listens_for(engine, "connect")
     def connect(raw: sqlite3.Connection, _: object) -> None:
@@ -109,15 +111,20 @@ def _prepare(raw: DBAPIConnection | sqlite3.Connection, pragmas: tuple[str, ...]
     cursor.close()
 
 
-class _Glass:
-    """A connection to look through: each look is one snapshot of the newest commit."""
+class Glass:
+    """A connection to look through: each look is one snapshot of the newest commit. It never makes a writer wait.
 
-    def __init__(self, path: Path) -> None:
-        self._engine = _engine(path, _READ_ONLY)
+    `patience` is for how many seconds it waits for a lock. Raises the driver's error when there is no such file or it
+    cannot be opened.
+    """
+
+    def __init__(self, path: Path, patience: float = _SECONDS_FOR_A_LOCK) -> None:
+        self._engine = _engine(path, _READ_ONLY, patience)
         self._connection = self._engine.connect()
         self._driver: sqlite3.Connection = self._connection.get_execution_options()["driver"]
 
     def look(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a look-up by key at once, in one snapshot of the newest commit."""
         self._driver.execute("BEGIN")
         try:
             return operation(self._connection, *args, **kwargs)
@@ -125,6 +132,7 @@ class _Glass:
             self._driver.rollback()
 
     def close(self) -> None:
+        """Close the connection."""
         self._connection.close()
         self._engine.dispose()
 
@@ -140,7 +148,7 @@ class Database:
 
     def __init__(self, path: Path, batch_limit: int) -> None:
         engine = _writing_engine(_existing(path))
-        self._glass = _Glass(path)
+        self._glass = Glass(path)
         self._reading = _reading_engine(path)
         self._watching = sqlite3.connect(path)
         self._writer = Writer(engine, asyncio.get_running_loop(), batch_limit)
@@ -195,7 +203,7 @@ class SynchronousDatabase:
     def __init__(self, path: Path) -> None:
         try:
             self._engine = _writing_engine(_existing(path))
-            self._glass = _Glass(path)
+            self._glass = Glass(path)
         except (sqlite3.Error, DBAPIError) as error:
             raise translated(error) from error
 

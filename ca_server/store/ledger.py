@@ -158,6 +158,8 @@ class CertificateRow:
     reason: int | None
     crl_entry: bytes | None
     last_notice: int | None
+    partition: int
+    place: int | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -198,6 +200,7 @@ class CrlRow:
     entries: int
     sha256: str
     published_at: int | None
+    partitions: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from ca_server.ids import new_id
 from ca_server.store import tables
@@ -14,36 +14,34 @@ _l = tables.crl.c
 _COLUMNS = (_r.id, _r.cn, _r.serials, _r.reason, _r.application, _r.decided_at, _r.published_at)
 _INSERT = Statement(insert(tables.revocation))
 _BY_ID = Statement(select(*_COLUMNS).where(_r.id == bindparam("revocation")))
-_UNPUBLISHED = Statement(select(*_COLUMNS).where(_r.published_at.is_(None)).order_by(_r.decided_at, _r.id))
+_WAITING = select(*_COLUMNS).where(_r.published_at.is_(None)).order_by(_r.decided_at, _r.id)
+_UNPUBLISHED = Statement(_WAITING)
+_ONE_WAITS = Statement(_WAITING.limit(1))
 _PUBLISHED = Statement(
     update(tables.revocation)
     .where(_r.id == bindparam("revocation"), _r.published_at.is_(None))
     .values(published_at=bindparam("now"), crl_number=bindparam("number"))
 )
 _CRLS = (
-    select(_l.number, _l.this_update, _l.next_update, _l.entries, _l.sha256, _l.published_at)
+    select(_l.number, _l.this_update, _l.next_update, _l.entries, _l.sha256, _l.published_at, _l.partitions)
     .where(_l.issuer == bindparam("issued_by"))
     .order_by(_l.number.desc())
     .limit(1)
 )
 _NEWEST_CRL = Statement(_CRLS)
 _NEWEST_PUBLISHED = Statement(_CRLS.where(_l.published_at.is_not(None)))
+_NEXT_ISSUER = Statement(select(func.min(_l.issuer)).where(_l.issuer > bindparam("before")))
 _OUTLIVED = Statement(
     select(_l.this_update)
-    .where(_l.published_at.is_not(None), _l.this_update <= bindparam("until"))
+    .where(_l.issuer == bindparam("issued_by"), _l.published_at.is_not(None), _l.this_update <= bindparam("until"))
     .order_by(_l.number.desc())
     .limit(1)
-)
-_DRAFT_AGAIN = Statement(
-    update(tables.crl)
-    .where(_l.issuer == bindparam("issued_by"), _l.number == bindparam("numbered"), _l.published_at.is_(None))
-    .values(this_update=bindparam("since"), next_update=bindparam("until"), entries=bindparam("count"))
 )
 _INSERT_CRL = Statement(insert(tables.crl))
 _CRL_PUBLISHED = Statement(
     update(tables.crl)
     .where(_l.issuer == bindparam("issued_by"), _l.number == bindparam("numbered"), _l.published_at.is_(None))
-    .values(published_at=bindparam("now"), sha256=bindparam("digest"))
+    .values(published_at=bindparam("now"), entries=bindparam("count"), sha256=bindparam("digest"))
 )
 
 
@@ -62,7 +60,10 @@ class Revocation:
 
 @dataclasses.dataclass(frozen=True)
 class Crl:
-    """A CRL as recorded: its number is taken before it is signed, `published_at` is set after it is in place."""
+    """A CRL as recorded: its number is taken before it is signed; entries, hash and `published_at` are of one in place.
+
+    `partitions` is how many lists of partitions bear the number too.
+    """
 
     number: int
     this_update: int
@@ -70,6 +71,7 @@ class Crl:
     entries: int
     sha256: str
     published_at: int | None
+    partitions: int
 
 
 def add(connection: Connection, decision: Revocation, decided_by: str) -> None:
@@ -93,6 +95,11 @@ def unpublished(connection: Connection) -> list[Revocation]:
     return [Revocation(*row) for row in _UNPUBLISHED.all(connection)]
 
 
+def one_waits(connection: Connection) -> bool:
+    """Tell whether a decision waits for a CRL."""
+    return _ONE_WAITS.one(connection) is not None
+
+
 def published(connection: Connection, revocation_id: str, number: int, now: int) -> None:
     """Record that OCSP and CRL `number` show it. Raises Conflict when that was recorded before."""
     _PUBLISHED.must(connection, revocation=revocation_id, number=number, now=now)
@@ -111,40 +118,47 @@ def published_crl(connection: Connection, issuer: str) -> Crl | None:
 
 
 def last_update_until(connection: Connection, until: int) -> int:
-    """Return the time of the newest published CRL that is no younger than `until`, 0 where there is none.
+    """Return the time of the newest published CRL of an issuer that is no younger than `until`, 0 where there is none.
 
     CRLs come every hour, so this is a time that the clock has told for long: a list of a clock that ran ahead for a
-    while is younger, or has a number below those of the time after it.
+    while is younger, or has a number below those of the time after it. The latest of all issuers' is returned.
     """
-    row = _OUTLIVED.one(connection, until=until)
-    return 0 if row is None else int(row[0])
+    latest, issuer = 0, ""
+    while (row := _NEXT_ISSUER.one(connection, before=issuer)) is not None and row[0] is not None:
+        issuer = row[0]
+        newest = _OUTLIVED.one(connection, issued_by=issuer, until=until)
+        latest = max(latest, 0 if newest is None else int(newest[0]))
+    return latest
 
 
-def number_crl(connection: Connection, issuer: str, floor: int, times: tuple[int, int], entries: int) -> int:
-    """Take the next CRL number, above every one recorded and above `floor`, the published file's, and return it.
+def last_number(connection: Connection, issuer: str) -> int:
+    """Return the highest CRL number that the issuer ever took, 0 before the first.
 
-    A number that was drafted and never came out is taken again: no list bears it.
+    One whose list never came out stays a gap: whoever took it may still be about to place its list.
     """
     newest = newest_crl(connection, issuer)
-    if newest is not None and newest.published_at is None and newest.number > floor:
-        _DRAFT_AGAIN.must(
-            connection, issued_by=issuer, numbered=newest.number, since=times[0], until=times[1], count=entries
-        )
-        return newest.number
-    number = max(floor, 0 if newest is None else newest.number) + 1
+    return 0 if newest is None else newest.number
+
+
+def draft_crl(connection: Connection, issuer: str, number: int, times: tuple[int, int], partitions: int) -> None:
+    """Take a CRL number before anything is signed. Raises Duplicate when it is taken."""
     _INSERT_CRL.run(
         connection,
         issuer=issuer,
         number=number,
         this_update=times[0],
         next_update=times[1],
-        entries=entries,
+        entries=0,
         sha256="",
         published_at=None,
+        partitions=partitions,
     )
-    return number
 
 
-def crl_published(connection: Connection, issuer: str, number: int, digest: str, now: int) -> None:
-    """Record that the CRL is in place with these bytes. Raises Conflict when that was recorded before."""
-    _CRL_PUBLISHED.must(connection, issued_by=issuer, numbered=number, digest=digest, now=now)
+def crl_published(connection: Connection, issuer: str, crl: tuple[int, int, str], now: int) -> None:
+    """Record that a CRL, by its number, with so many entries and this SHA-256, is in place.
+
+    Raises Conflict when that was recorded before.
+    """
+    number, entries, digest = crl
+    _CRL_PUBLISHED.must(connection, issued_by=issuer, numbered=number, count=entries, digest=digest, now=now)

@@ -5,6 +5,8 @@ random base32 texts made by whoever calls the operation. What is secret is seale
 folder brings an older file up to these; a test compares the two.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     Column,
     ForeignKey,
@@ -19,6 +21,12 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+
+
+def _partial(name: str, where: str, *columns: Column[Any], unique: bool = False) -> None:
+    """Add an index of the rows for which a condition holds."""
+    Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
 
 institution = Table(
     "institution",
@@ -120,12 +128,7 @@ application_file = Table(
     Column("sealed", LargeBinary),
     Column("keep_until", Integer, nullable=False),
 )
-Index(
-    "application_file_by_end",
-    application_file.c.keep_until,
-    sqlite_where=text("sealed IS NOT NULL"),
-    postgresql_where=text("sealed IS NOT NULL"),
-)
+_partial("application_file_by_end", "sealed IS NOT NULL", application_file.c.keep_until)
 
 seat = Table(
     "seat",
@@ -159,12 +162,7 @@ credential = Table(
     Column("ended_at", Integer),
 )
 Index("credential_by_cn", credential.c.cn)
-Index(
-    "credential_by_expiry",
-    credential.c.expires_at,
-    sqlite_where=text("kid_sealed IS NOT NULL"),
-    postgresql_where=text("kid_sealed IS NOT NULL"),
-)
+_partial("credential_by_expiry", "kid_sealed IS NOT NULL", credential.c.expires_at)
 
 account = Table(
     "account",
@@ -237,45 +235,37 @@ certificate = Table(
     Column("reason", Integer),
     Column("crl_entry", LargeBinary),
     Column("last_notice", Integer),
+    Column("partition", Integer, nullable=False, server_default="0"),
+    Column("place", Integer),
 )
 _STANDING = "status NOT IN ('aborted') AND "
-Index(
+_partial(
     "certificate_once_a_credential",
+    _STANDING + "credential_id IS NOT NULL AND predecessor IS NULL",
     certificate.c.credential_id,
     unique=True,
-    sqlite_where=text(_STANDING + "credential_id IS NOT NULL AND predecessor IS NULL"),
-    postgresql_where=text(_STANDING + "credential_id IS NOT NULL AND predecessor IS NULL"),
 )
-Index(
+_partial(
     "certificate_once_a_predecessor",
+    _STANDING + "predecessor IS NOT NULL",
     certificate.c.predecessor,
     unique=True,
-    sqlite_where=text(_STANDING + "predecessor IS NOT NULL"),
-    postgresql_where=text(_STANDING + "predecessor IS NOT NULL"),
 )
 Index("certificate_by_cn", certificate.c.cn)
 Index("certificate_by_account", certificate.c.account_id)
 Index("certificate_by_key", certificate.c.spki_sha256)
-Index(
-    "certificate_planned",
-    certificate.c.lease_until,
-    sqlite_where=text("status = 'planned'"),
-    postgresql_where=text("status = 'planned'"),
-)
-Index(
-    "certificate_not_renewed",
-    certificate.c.not_after,
-    certificate.c.last_notice,
-    sqlite_where=text("successor IS NULL"),
-    postgresql_where=text("successor IS NULL"),
-)
-Index(
-    "certificate_on_crl",
+_partial("certificate_planned", "status = 'planned'", certificate.c.lease_until)
+_partial("certificate_not_renewed", "successor IS NULL", certificate.c.not_after, certificate.c.last_notice)
+_partial(
+    "certificate_on_crl",  # the entries too, so that a CRL is made without a look at the rows, which are wide
+    "crl_entry IS NOT NULL",
     certificate.c.issuer,
+    certificate.c.partition,
     certificate.c.not_after,
-    sqlite_where=text("crl_entry IS NOT NULL"),
-    postgresql_where=text("crl_entry IS NOT NULL"),
+    certificate.c.crl_entry,
 )
+_partial("certificate_in_partition", "partition > 0", certificate.c.issuer, certificate.c.partition)
+Index("certificate_by_place", certificate.c.place)
 
 blocked_key = Table(
     "blocked_key",
@@ -297,12 +287,7 @@ revocation = Table(
     Column("published_at", Integer),
     Column("crl_number", Integer),
 )
-Index(
-    "revocation_unpublished",
-    revocation.c.decided_at,
-    sqlite_where=text("published_at IS NULL"),
-    postgresql_where=text("published_at IS NULL"),
-)
+_partial("revocation_unpublished", "published_at IS NULL", revocation.c.decided_at)
 
 call = Table(
     "call",
@@ -318,10 +303,11 @@ call = Table(
     Column("held_until", Integer),
     Column("released_at", Integer),
     Column("reminded_at", Integer, nullable=False),
+    Column("published_at", Integer),
 )
+_partial("call_unpublished", "act = 'suspended' AND published_at IS NULL", call.c.at)
 Index("call_by_cn", call.c.cn)
 Index("call_by_time", call.c.at)
-Index("call_by_release", call.c.released_at)
 
 crl = Table(
     "crl",
@@ -333,6 +319,7 @@ crl = Table(
     Column("entries", Integer, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("published_at", Integer),
+    Column("partitions", Integer, nullable=False, server_default="0"),
 )
 
 outbox = Table(
@@ -357,12 +344,7 @@ outbox = Table(
     Column("ended_at", Integer),
     Column("failure", Text),
 )
-Index(
-    "outbox_pending",
-    outbox.c.next_try,
-    sqlite_where=text("status = 'pending'"),
-    postgresql_where=text("status = 'pending'"),
-)
+_partial("outbox_pending", "status = 'pending'", outbox.c.next_try)
 Index("outbox_by_credential", outbox.c.credential_id)
 Index("outbox_by_cn", outbox.c.cn)
 

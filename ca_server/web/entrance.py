@@ -36,11 +36,16 @@ class Entrance:
         self._listener: asyncio.Server | None = None
         self._is_closing = False
 
-    async def open(self, host: str, port: int) -> None:
-        """Take connections from now on. Raises OSError when the address cannot be had."""
+    async def prepare(self) -> House:
+        """Make ready, and return the house into which connections can be let that another took."""
         await self._runner.setup()
         assert self._runner.server is not None  # noqa: S101 - after setup there is one
-        house = self._house = House(self._runner.server, _room())
+        self._house = House(self._runner.server, room())
+        return self._house
+
+    async def open(self, host: str, port: int) -> None:
+        """Take connections from now on. Raises OSError when the address cannot be had."""
+        house = await self.prepare()
         over_tls = self._tls is not None
         self._listener = await asyncio.get_running_loop().create_server(
             lambda: Doorman(house),
@@ -93,7 +98,7 @@ async def _protect(request: web.Request, response: web.StreamResponse) -> None:
     protect(request, response)
 
 
-def _room() -> int:
+def room() -> int:
     """Return how many connections one listener may hold: a third of the files that this process may open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:

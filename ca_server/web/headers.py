@@ -15,7 +15,8 @@ _ALWAYS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_OVER_TLS: Final = {
+_OF_TLS: Final = {
+    **_ALWAYS,
     "Cross-Origin-Resource-Policy": "same-origin",
     "Strict-Transport-Security": "max-age=31536000",
 }
@@ -23,11 +24,12 @@ _OVER_TLS: Final = {
 
 def headers(*, over_tls: bool) -> dict[str, str]:
     """Return the headers of an answer that says nothing itself."""
-    return _ALWAYS | _OVER_TLS if over_tls else _ALWAYS
+    return _OF_TLS if over_tls else _ALWAYS
 
 
 def protect(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Add the headers to an answer that is about to be sent."""
-    response.headers.pop("Server", None)  # aiohttp's own tells its version and Python's
+    said = response.headers
+    said.pop("Server", None)  # aiohttp's own tells its version and Python's
     for name, value in headers(over_tls=request.secure).items():
-        response.headers.setdefault(name, value)
+        said.setdefault(name, value)

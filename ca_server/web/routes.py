@@ -10,6 +10,7 @@ from ca_server.web.authenticate import Signed, Signer
 from ca_server.web.blank_forms import BlankForms
 from ca_server.web.documents import DocumentPages
 from ca_server.web.enrolment_page import EnrolmentPage
+from ca_server.web.feed import PATH, Feed
 from ca_server.web.front import Front, tells_no_request_line
 from ca_server.web.handlers.accounts import AccountHandlers
 from ca_server.web.handlers.certificates import CertificateHandlers
@@ -58,6 +59,7 @@ class Handlers:
     orders: OrderHandlers
     certificates: CertificateHandlers
     pages: Pages
+    feed: Feed
     terms: str
 
 
@@ -92,7 +94,7 @@ def application(front: Front, handlers: Handlers) -> web.Application:
         lambda request: handlers.certificates.renewal_info(request.match_info["certificate"]),
     )
     _add_new_nonce(app, front)
-    app.add_routes(handlers.pages.routes())
+    app.add_routes([*handlers.pages.routes(), web.get(PATH, handlers.feed.send)])
     return app
 
 

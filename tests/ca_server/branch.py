@@ -100,6 +100,7 @@ class Branch:
             agent="warifu/0.1",
             server="s",
             lease_until=now + 60,
+            partition=0,
         )
         assert not isinstance(records.write(issuance.plan, requested, planned, TIMES, now), issuance.Lost)
         return planned.serial

@@ -1,10 +1,12 @@
 """The table of key kinds, walked; and signatures in the form that X.509 carries."""
 
+import hashlib
+
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, x25519
 
-from keys.algorithms import KEY_KINDS, KeyKind, PrivateKey, kind_of, sign, verify
+from keys.algorithms import KEY_KINDS, KeyKind, PrivateKey, kind_of, sign, sign_digest, verify
 from keys.errors import BadSignature, UnsupportedKey
 from keys.generate import generate
 
@@ -30,6 +32,17 @@ def test_a_signature_verifies_with_its_key_and_bytes_alone(kind: KeyKind) -> Non
     ]:
         with pytest.raises(BadSignature):
             verify(public_key, altered, signed)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KEY_KINDS if kind.hash], ids=lambda kind: kind.name)
+def test_what_was_hashed_before_is_signed_as_if_it_were_hashed_now(kind: KeyKind) -> None:
+    key = KEYS[kind.name]
+    assert isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
+    assert kind.hash is not None
+    signature = sign_digest(key, hashlib.new(kind.hash.name, b"to be signed").digest())
+    verify(key.public_key(), signature, b"to be signed")
+    with pytest.raises(BadSignature):
+        verify(key.public_key(), signature, b"to be Signed")
 
 
 def test_the_table_names_each_kind_once_with_its_jws_algorithm() -> None:

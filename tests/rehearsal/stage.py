@@ -45,6 +45,7 @@ from ca_server.web.entrance import Entrance
 from keys.generate import generate
 from keys.keystore import save_key
 from protocol.names import CommonName, InstitutionCode
+from tests.ca_server.plain import answers_of, plain_address
 from tests.ca_server.web.office import TurnedClock
 from tests.end_to_end.agency import free_ports
 
@@ -109,6 +110,7 @@ class Stage:
         self.clock = clock
         self.mailbox = Mailbox(clock)
         self.alarms = Alarms()
+        self._ends = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
         """Make the agency and serve it."""
@@ -120,25 +122,24 @@ class Stage:
         _certify_tls_for_years(self.folder / "ca", self.clock.now())
         self.database = await store.Database.open(config.server.database)
         self._records = store.SynchronousDatabase(config.server.database)
-        issuing = keyring.load_signer(
-            config.authority.issuing_certificate, config.authority.issuing_key, config.authority.issuing_passphrase_file
-        )
-        ocsp_key = keyring.load_ocsp_key(config, issuing, self.clock.now())
-        wiring = self._wiring = app._Wiring(config, self.clock, self.database, issuing, ocsp_key)
+        authorities = keyring.load_authorities(config, self.clock.now())
+        wiring = self._wiring = app._Wiring(config, self.clock, self.database, authorities)
         wiring._office = dataclasses.replace(wiring._office, mailer=self.mailbox)
         self._clockwork = wiring.schedule()
         self._premises = premises(config)
-        self._quick_premises = dataclasses.replace(self._premises, ocsp_signer=ocsp_key.current)
-        self._public, self._plain = Entrance(wiring.public(), keyring.load_tls(config)), Entrance(wiring.plain(), None)
+        desk = dataclasses.replace(self._premises.desks[0], signer=authorities[0].ocsp.current)
+        self._quick_premises = dataclasses.replace(self._premises, desks=(desk,))
+        self._public = Entrance(wiring.public(), keyring.load_tls(config))
         await self._public.open("127.0.0.1", tls_port)
-        await self._plain.open("127.0.0.1", http_port)
+        answers = answers_of(self.database, authorities, self.clock)
+        await self._ends.enter_async_context(plain_address(answers, config.server.public_folder, self.clock, http_port))
         self._officers = [Officer(new_id(), name, Role.REGISTRATION, None, None) for name in ("佐藤 花子", "鈴木 一郎")]
         for officer in self._officers:
             await self.database.write(officers.add, officer, self.clock.now(), "rehearsal")
 
     async def stop(self) -> None:
         """End it."""
-        await asyncio.gather(self._public.close(), self._plain.close())
+        await asyncio.gather(self._public.close(), self._ends.aclose())
         self._records.close()
         await self.database.close()
 

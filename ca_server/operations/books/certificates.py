@@ -5,7 +5,7 @@ So they are read from the certificate itself, and the linter's closed list says 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from cryptography import x509
@@ -16,6 +16,7 @@ from ca_server.authority.lint import ExpectedLeaf, lint
 from ca_server.authority.profile import CertificateProfile, LeafFacts
 from ca_server.authority.signer import issuer_public_key
 from ca_server.clock import DAY
+from ca_server.language import sentence
 from ca_server.operations.books.book import Book, book
 from ca_server.store.ledger import CertificateRow, Ledger
 from keys.algorithms import PublicKey, kind_of, verify
@@ -24,21 +25,36 @@ from keys.policy import spki_sha256
 from protocol.names import CommonName
 
 _NO_POLICY = "2.5.29.32.0"
+_LAST_CRL = 8 * DAY  # the longest that a list which shows it can be believed
 
 
-def certificates(ledger: Ledger, issuer: str, issuing: x509.Certificate) -> Book:
-    """Balance what is stored with what was planned: bytes, signature, serial number, names, times and key."""
+def certificates(ledger: Ledger, issuing: Mapping[str, x509.Certificate]) -> Book:
+    """Balance what is stored with what was planned: bytes, signature, serial number, names, times and key.
+
+    `issuing` holds the issuing CAs' certificates by their names in the records.
+    """
     stored = [row for row in ledger.certificates if row.der is not None]
-    key = issuer_public_key(issuing)
-    findings = (finding for row in stored for finding in _named(row, _stored(row, issuer, key)))
+    keys = {name: issuer_public_key(certificate) for name, certificate in issuing.items()}
+    findings = (finding for row in stored for finding in _named(row, _stored(row, keys)))
     return book("certificates", len(stored), findings)
 
 
-def profile(ledger: Ledger, issuing: x509.Certificate) -> Book:
+def profile(ledger: Ledger, issuing: Mapping[str, x509.Certificate]) -> Book:
     """Balance what is stored with the profile, through the linter that judged it before it was signed."""
-    stored = [row for row in ledger.certificates if row.der is not None]
-    findings = (finding for row in stored for finding in _named(row, _linted(row, issuing)))
+    stored = [row for row in ledger.certificates if row.der is not None and row.issuer in issuing]
+    findings = (finding for row in stored for finding in _named(row, _linted(row, issuing[row.issuer])))
     return book("profile", len(stored), findings)
+
+
+def idle_issuers(ledger: Ledger, issuers: Sequence[str], now: int) -> list[str]:
+    """Return a sentence for each issuer that issued once and of which nothing stands, so that it can be put away."""
+    ever = {row.issuer for row in ledger.certificates}
+    standing = {row.issuer for row in ledger.certificates if row.not_after + _LAST_CRL > now}
+    return [
+        sentence("All certificates of {issuer} have ended: its [[former]] can leave the configuration.", issuer=issuer)
+        for issuer in issuers
+        if issuer in ever - standing
+    ]
 
 
 def _named(row: CertificateRow, findings: Iterator[str]) -> Iterator[str]:
@@ -50,15 +66,16 @@ def _named(row: CertificateRow, findings: Iterator[str]) -> Iterator[str]:
         yield f"The certificate {row.serial} of {row.cn} cannot be read: {error}"
 
 
-def _stored(row: CertificateRow, issuer: str, key: PublicKey) -> Iterator[str]:
+def _stored(row: CertificateRow, keys: Mapping[str, PublicKey]) -> Iterator[str]:
     certificate = x509.load_der_x509_certificate(row.der or b"")
     tbs = certificate.tbs_certificate_bytes
     if hashlib.sha256(tbs).hexdigest() != row.tbs_sha256:
         yield "It is not what was planned: the SHA-256 of its to-be-signed bytes is another."
-    if row.issuer != issuer:
-        yield f"Its issuer {row.issuer} is not the one configured, {issuer}."
+    if row.issuer not in keys:
+        yield f"Its issuer {row.issuer} is none of those configured: {', '.join(keys)}."
+        return
     try:
-        verify(key, certificate.signature, tbs)
+        verify(keys[row.issuer], certificate.signature, tbs)
     except KeysError as error:
         yield f"Its signature is not the issuing CA's: {error}"
     names = [[str(each.value) for each in certificate.subject.get_attributes_for_oid(oid)] for oid in _NAMES]

@@ -1,8 +1,11 @@
 """CRLs: the published file is the newest on record, our key signed it, and it shows what the records revoke."""
 
+import dataclasses
 import hashlib
 import itertools
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from cryptography import x509
 
@@ -22,58 +25,134 @@ from protocol.vocabulary import RevocationReason
 ALARM_BEFORE_ROOT_CRL_ENDS = 60 * DAY
 
 
-def crl(ledger: Ledger, issuer: str, issuing: x509.Certificate, files: tuple[bytes | None, ...], now: int) -> Book:
-    """Balance the published CRL with the records.
+class Files:
+    """The CRL files of an issuer as they were read before and after the snapshot: a running server may replace them."""
+
+    def __init__(self, folder: Path, issuer: str) -> None:
+        self._folder = folder
+        self._name = re.compile(rf"{re.escape(issuer)}(?:-([1-9][0-9]*))?\.crl")
+        self._found: dict[int, list[bytes]] = {}
+
+    def read(self) -> None:
+        """Read what is there now, the list of all and those of partitions."""
+        for path in self._folder.iterdir():
+            match = self._name.fullmatch(path.name)
+            if match is not None:
+                self._found.setdefault(int(match[1] or 0), []).append(path.read_bytes())
+
+    def of(self, partition: int) -> tuple[bytes, ...]:
+        """Return what was found of a partition, of the list of all for 0, each content once."""
+        return tuple(dict.fromkeys(self._found.get(partition, ())))
+
+
+def crl(ledger: Ledger, issuer: str, issuing: x509.Certificate, files: Files, now: int) -> Book:
+    """Balance the published CRL with the records, and those of partitions.
 
     - numbers rise with time, among CRLs that can still be believed, and what is published has its hash
     - the file is the newest on record, number and bytes, or one whose number was taken and not yet recorded as out
     - it verifies, and now is between thisUpdate and nextUpdate
     - every revoked or aborted certificate that has not ended is on it, with its moment and reason, and nothing else is
-
-    `files` is the file as read before and after the snapshot was taken: a running server may replace it meanwhile.
+    - each partition has a file of the same number, whose critical scope is the URL that its certificates name
     """
     rows = [row for row in ledger.crls if row.issuer == issuer]
-    published = [row for row in rows if row.published_at is not None]
     revoked = [row for row in ledger.certificates if row.issuer == issuer and row.crl_entry is not None]
-    return book("CRL", len(revoked), _crl(ledger, rows, published, _Files(issuing, files, now)))
+    return book("CRL", len(revoked), _crl(ledger, rows, issuing, files, now))
 
 
-class _Files:
-    """The file as it was found, perhaps twice, with what is needed to judge it."""
+def _crl(ledger: Ledger, rows: list[CrlRow], issuing: x509.Certificate, files: Files, now: int) -> Iterator[str]:
+    yield from _rising(rows, now)
+    yield from _entries(ledger)
+    published = [row for row in rows if row.published_at is not None]
+    partitions = max(
+        [*(row.partition for row in ledger.certificates), *(row.partitions for row in published[-1:])], default=0
+    )
+    for part in range(partitions + 1):
+        own = ledger.certificates if part == 0 else [row for row in ledger.certificates if row.partition == part]
+        yield from _List(dataclasses.replace(ledger, certificates=own), rows, part, issuing, now).findings(
+            files.of(part)
+        )
 
-    def __init__(self, issuing: x509.Certificate, contents: tuple[bytes | None, ...], now: int) -> None:
-        self.issuing = issuing
-        self.contents = tuple(dict.fromkeys(content for content in contents if content is not None))
-        self.now = now
 
-    def newest(self, rows: list[CrlRow]) -> bytes | None:
+class _List:
+    """One list, of all or of a partition: the records that it is compared with, its issuer and the moment."""
+
+    def __init__(self, ledger: Ledger, rows: list[CrlRow], partition: int, issuing: x509.Certificate, now: int) -> None:
+        self._ledger = ledger
+        self._rows = rows
+        self._published = [row for row in rows if row.published_at is not None]
+        self._partition = partition
+        self._issuing = issuing
+        self._now = now
+        self._name = f"CRL of partition {partition}" if partition else "CRL"
+
+    def findings(self, contents: tuple[bytes, ...]) -> Iterator[str]:
+        """Yield what does not agree."""
+        content = self._newest(contents)
+        if content is None:
+            if self._published or any(row.der is not None for row in self._ledger.certificates):
+                yield f"There is no {self._name} file; `serve` makes one."
+            return
+        try:
+            found = x509.load_der_x509_crl(content)
+            number = found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+            scope = _scope(found)
+            verify(issuer_public_key(self._issuing), found.signature, found.tbs_certlist_bytes)
+        except (ValueError, KeysError, x509.ExtensionNotFound) as error:
+            yield f"The {self._name} file cannot be believed: {error}"
+            return
+        yield from self._recorded(content, number)
+        this_update, next_update = der.seconds(found.last_update_utc), _next_update(found)
+        if not this_update <= self._now < next_update:
+            until = rfc3339(next_update)
+            yield f"{self._name} {number} is good from {rfc3339(this_update)} to {until}, and not now."
+        yield from self._scoped(scope)
+        yield from _shown(self._ledger, found, self._name, this_update, self._now)
+
+    def _newest(self, contents: tuple[bytes, ...]) -> bytes | None:
         """Return the file that the records know as the newest, else the one read last."""
-        known = {row.sha256 for row in rows[-1:]}
-        agreed = [content for content in self.contents if hashlib.sha256(content).hexdigest() in known]
-        candidates = agreed or list(self.contents)
+        known = {row.sha256 for row in self._published[-1:]}
+        agreed = [content for content in contents if hashlib.sha256(content).hexdigest() in known]
+        candidates = agreed or contents
         return candidates[-1] if candidates else None
 
+    def _recorded(self, content: bytes, number: int) -> Iterator[str]:
+        newest = self._published[-1] if self._published else None
+        if newest is None or number > newest.number:
+            if not any(row.number == number and row.published_at is None for row in self._rows):
+                yield f"The {self._name} file has the number {number}, which the records have not taken."
+        elif number < newest.number:
+            yield f"The {self._name} file has the number {number}, but CRL {newest.number} was published."
+        elif self._partition == 0 and hashlib.sha256(content).hexdigest() != newest.sha256:
+            yield f"The CRL file is not the CRL {number} that was published: its SHA-256 is another."
 
-def _crl(ledger: Ledger, rows: list[CrlRow], published: list[CrlRow], files: _Files) -> Iterator[str]:
-    yield from _rising(rows, files.now)
-    yield from _entries(ledger)
-    content = files.newest(published)
-    if content is None:
-        if published or any(row.der is not None for row in ledger.certificates):
-            yield "There is no CRL file; `serve` makes one."
-        return
+    def _scoped(self, scope: str | None) -> Iterator[str]:
+        """Yield certificates of the partition that name another URL than its list: it does not speak for them."""
+        if (scope is not None) != (self._partition > 0):
+            yield f"The {self._name} file is for {scope or 'all certificates'}."
+        for row in self._ledger.certificates if scope else ():
+            if row.der is not None and (named := _named(row.der)) != scope:
+                yield f"The certificate {row.serial} of {row.cn} names {named}, but its CRL is for {scope}."
+
+
+def _scope(found: x509.CertificateRevocationList) -> str | None:
+    """Return the URL for whose certificates alone a list is, None for all. Raises ValueError for any other scope."""
     try:
-        found = x509.load_der_x509_crl(content)
-        number = found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-        verify(issuer_public_key(files.issuing), found.signature, found.tbs_certlist_bytes)
-    except (ValueError, KeysError, x509.ExtensionNotFound) as error:
-        yield f"The CRL file cannot be believed: {error}"
-        return
-    yield from _recorded(content, number, rows, published)
-    this_update, next_update = der.seconds(found.last_update_utc), _next_update(found)
-    if not this_update <= files.now < next_update:
-        yield f"CRL {number} is good from {rfc3339(this_update)} to {rfc3339(next_update)}, and not now."
-    yield from _shown(ledger, found, this_update, files.now)
+        extension = found.extensions.get_extension_for_class(x509.IssuingDistributionPoint)
+    except x509.ExtensionNotFound:
+        return None
+    names = extension.value.full_name or []
+    (url,) = [str(name.value) for name in names]
+    if not extension.critical or extension.value != x509.IssuingDistributionPoint(
+        [x509.UniformResourceIdentifier(url)], None, False, False, None, False, False
+    ):
+        raise ValueError("its scope is not critical, or is more than a URL")
+    return url
+
+
+def _named(certificate: bytes) -> str:
+    """Return the URL of the CRL that a certificate names."""
+    pointer = x509.load_der_x509_certificate(certificate).extensions.get_extension_for_class(x509.CRLDistributionPoints)
+    return ", ".join(str(name.value) for point in pointer.value for name in point.full_name or ())
 
 
 def _rising(rows: list[CrlRow], now: int) -> Iterator[str]:
@@ -84,17 +163,6 @@ def _rising(rows: list[CrlRow], now: int) -> Iterator[str]:
     for row in rows:
         if (row.published_at is None) != (row.sha256 == ""):
             yield f"CRL {row.number} has a hash without being published, or the other way round."
-
-
-def _recorded(content: bytes, number: int, rows: list[CrlRow], published: list[CrlRow]) -> Iterator[str]:
-    newest = published[-1] if published else None
-    if newest is None or number > newest.number:
-        if not any(row.number == number and row.published_at is None for row in rows):
-            yield f"The CRL file has the number {number}, which the records have not taken."
-    elif number < newest.number:
-        yield f"The CRL file has the number {number}, but CRL {newest.number} was published."
-    elif hashlib.sha256(content).hexdigest() != newest.sha256:
-        yield f"The CRL file is not the CRL {number} that was published: its SHA-256 is another."
 
 
 def _entries(ledger: Ledger) -> Iterator[str]:
@@ -111,18 +179,20 @@ def _entries(ledger: Ledger) -> Iterator[str]:
             yield f"{name} has an entry for the CRL that says something else than the records."
 
 
-def _shown(ledger: Ledger, found: x509.CertificateRevocationList, this_update: int, now: int) -> Iterator[str]:
+def _shown(
+    ledger: Ledger, found: x509.CertificateRevocationList, name: str, this_update: int, now: int
+) -> Iterator[str]:
     shown = {f"{entry.serial_number:x}" for entry in found}
     known = {row.serial for row in ledger.certificates if row.crl_entry is not None}
     for row in ledger.certificates:
         if row.crl_entry is None or row.not_after <= now or row.serial in shown:
             continue
         if not _is_fresh(row, this_update, now):
-            yield f"The certificate {row.serial} of {row.cn} is {row.status}, but the CRL does not show it."
+            yield f"The certificate {row.serial} of {row.cn} is {row.status}, but the {name} does not show it."
     released = {call.cn for call in ledger.calls if _is_recent(call.released_at, this_update, now)}
     known |= {row.serial for row in ledger.certificates if row.cn in released}
     for serial in sorted(shown - known):
-        yield f"The CRL shows {serial}, which the records do not revoke."
+        yield f"The {name} shows {serial}, which the records do not revoke."
 
 
 def _is_fresh(row: CertificateRow, this_update: int, now: int) -> bool:

@@ -1,7 +1,9 @@
 """OCSP: what relying systems would be told of every certificate, asked of the same code that tells them."""
 
+import dataclasses
 import secrets
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.x509 import ocsp
@@ -21,22 +23,33 @@ from keys.errors import KeysError
 from protocol.vocabulary import RevocationReason
 
 UNKNOWN_SERIALS = 1000
-_WORDS: dict[str, ocsp.OCSPCertStatus] = {
+WORDS: dict[str, ocsp.OCSPCertStatus] = {
     CertificateStatus.PLANNED: ocsp.OCSPCertStatus.UNKNOWN,
     CertificateStatus.ISSUED: ocsp.OCSPCertStatus.GOOD,
 }
 
 
-class Desk:
-    """The OCSP responder as `serve` has it: the issuer's name, its certificate, the signer, how long answers live."""
+class Kept(Protocol):
+    """The answers kept ready for the certificates of one issuing CA."""
 
-    def __init__(
-        self, issuer: str, issuing: x509.Certificate, signer: Callable[[], Signer], answer_seconds: int
-    ) -> None:
-        self.issuer = issuer
-        self.issuing = issuing
-        self.signer = signer
-        self.answer_seconds = answer_seconds
+    def place(self) -> int:
+        """Return up to which place the records were followed."""
+
+    def answer(self, serial: str) -> bytes | None:
+        """Return what is kept for a serial (hex), or None."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Desk:
+    """An issuing CA with its OCSP responder, as `serve` has it."""
+
+    issuer: str
+    issuing: x509.Certificate
+    signer: Callable[[], Signer]
+    """Opens the OCSP signer's key; a key that cannot be used is a finding."""
+    answer_seconds: int
+    kept: Kept | None = None
+    """What the responder of this machine keeps ready, where there is one."""
 
 
 def answers(connection: store.Connection, ledger: Ledger, desk: Desk, now: int) -> Book:
@@ -114,7 +127,7 @@ class _Inquiry:
         except (ValueError, KeysError, authority.SignerEnded) as error:
             yield f"{name} gets no OCSP answer: {error}"
             return
-        wanted = _WORDS.get(row.status, ocsp.OCSPCertStatus.REVOKED)
+        wanted = WORDS.get(row.status, ocsp.OCSPCertStatus.REVOKED)
         if response.serial_number != int(row.serial, 16) or response.certificate_status is not wanted:
             yield f"{name} is {row.status}, but OCSP says {response.certificate_status.name.lower()}."
         elif row.status in (CertificateStatus.REVOKED, CertificateStatus.ABORTED):

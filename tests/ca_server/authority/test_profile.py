@@ -1,5 +1,6 @@
 """The profile of client certificates, judged by pkilint, openssl and GnuTLS."""
 
+import dataclasses
 import subprocess
 
 import pytest
@@ -31,6 +32,21 @@ def test_our_linter_finds_nothing_in_what_the_profile_makes(each_house, kind, dn
     issuer = each_house.issuing.certificate
 
     assert lint(to_be_signed(each_house.profile, issuer, facts), ExpectedLeaf(each_house.profile, issuer, facts)) == []
+
+
+@pytest.mark.parametrize("serial", [2**127, 2**127 + 1, 2**127 + 2])
+def test_a_certificate_in_a_partition_points_to_its_list_and_our_linter_wants_that(the_house, pkilint, serial) -> None:
+    profile = dataclasses.replace(the_house.profile, crl_partitions=3)
+    house = dataclasses.replace(the_house, profile=profile)
+    tbs, expected = house.planned(serial=serial)
+    leaf = house.leaf(house.facts(serial=serial))
+    pointer = leaf.extensions.get_extension_for_class(x509.CRLDistributionPoints).value[0]
+
+    assert pointer.full_name[0].value == f"http://ca.example:8080/crl/issuing-{1 + serial % 3}.crl"
+    assert lint(tbs, expected) == []
+    assert pkilint.certificate(leaf) == CPS_POINTER
+    (finding,) = lint(tbs, dataclasses.replace(expected, profile=the_house.profile))
+    assert "cRLDistributionPoints" in finding
 
 
 def test_the_bytes_made_with_the_stand_in_are_those_that_the_real_key_would_have_signed(each_house) -> None:

@@ -31,6 +31,7 @@ from ca_server.domain.officers import Acting, Officer, Role
 from ca_server.errors import CredentialRefused, Invalid
 from ca_server.ids import new_id
 from ca_server.operations import accounts, applications, enrolment, issuance, publication
+from ca_server.operations.books import ocsp
 from ca_server.operations.books.clear_text import Places
 from ca_server.operations.reconcile import Balance, Premises, balance
 from ca_server.store import Connection, SynchronousDatabase, credentials, officers
@@ -118,12 +119,16 @@ class _Awaited:
     async def lookup(self, operation: Any, *arguments: Any, **named: Any) -> Any:
         return self._records.read(operation, *arguments, **named)
 
+    read = lookup
+
 
 @dataclasses.dataclass(kw_only=True)
 class Bureau(Desk):
     """The desk, and behind it the CA."""
 
     folder: Path
+    partitions: int = 0
+    """What new certificates are spread over."""
 
     @classmethod
     def open(cls, folder: Path) -> "Bureau":
@@ -205,14 +210,22 @@ class Bureau(Desk):
         """Have a PC fetch the certificate of a seat with its live pair, and return the serial."""
         return self.enrol(self.bind(self.pair(cn)))
 
+    @property
+    def press(self) -> publication.Press:
+        """Return what the CRLs are made with."""
+        return publication.Press(
+            ISSUER, house().issuing, self.crl_file, house().leaves.crl_url, _CRL_SECONDS, self.partitions
+        )
+
     def publish(self) -> int:
         """Publish the CRL, as the schedule does, and return its number."""
-        press = publication.Press(ISSUER, house().issuing, self.crl_file, _CRL_SECONDS)
-        return asyncio.run(publication.publish(_Awaited(self.records), press, At(self.now)))
+        number = asyncio.run(publication.publish(_Awaited(self.records), [self.press], "bureau", At(self.now)))
+        assert number is not None
+        return number
 
     def publish_if_due(self) -> None:
         """Publish the CRL if the schedule would."""
-        if self.records.read(publication.is_due, ISSUER, self.now):
+        if self.records.read(publication.is_due, [self.press], self.now):
             self.publish()
 
     def told(self, serial: str) -> OcspStatus:
@@ -230,11 +243,8 @@ class Bureau(Desk):
     def balance(self) -> Balance:
         """Balance the books."""
         premises = Premises(
-            issuer=ISSUER,
-            issuing=house().issuing.certificate,
+            desks=(ocsp.Desk(ISSUER, house().issuing.certificate, lambda: house().ocsp(self.now), 60 * MINUTE),),
             root=house().root.certificate,
-            ocsp_signer=lambda: house().ocsp(self.now),
-            ocsp_answer_seconds=60 * MINUTE,
             sealer=SEALER,
             public_folder=self.folder / "public",
             places=Places(self.folder / "warifu.db", None),
@@ -248,7 +258,8 @@ class Bureau(Desk):
 
     def _room(self) -> issuance.Room:
         issuer = Issuer(ISSUER, house().issuing, lambda serial: self.records.read(issuance.planned_certificate, serial))
-        return issuance.Room(house().leaves, issuer, _RULES, "bureau")
+        profile = dataclasses.replace(house().leaves, crl_partitions=self.partitions)
+        return issuance.Room(profile, issuer, _RULES, "bureau")
 
 
 def registration_officer(connection: Connection, name: str) -> Acting:

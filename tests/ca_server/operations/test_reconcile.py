@@ -19,6 +19,7 @@ BOOKS = (
     "CRL",
     "root CRL",
     "OCSP",
+    "OCSP ready",
     "mails",
     "audit",
     "secrets",
@@ -180,7 +181,7 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("{third} of F123456-003: Its notAfter", third("not_after = not_after + 86400")),
         ("{third} of F123456-003: Its public key", third("spki_sha256 = 'abc'")),
         ("{third} of F123456-003 cannot be read", third("der = x'3000'")),
-        ("Its issuer issuing-0 is not the one", third("issuer = 'issuing-0'")),
+        ("Its issuer issuing-0 is none of those configured", third("issuer = 'issuing-0'")),
     ],
     "profile": [
         ("no whole days", third("not_after = not_after + 1")),
@@ -239,6 +240,14 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ),
         ("is about abc, which is not there", mail("serial = 'abc'")),
         ("'lost', which there is none of", mail("status = 'lost'")),
+    ],
+    "OCSP ready": [
+        (
+            "{third} of F123456-003 says good, but it is revoked",
+            third("status = 'revoked', revoked_at = issued_at, reason = 0"),
+        ),
+        ("{revoked} of F123456-002 says revoked, but it is issued", revoked("status = 'issued'")),
+        ("{revoked} of F123456-002 gives another moment", revoked("revoked_at = revoked_at - 1")),
     ],
     "audit": [
         ("'certificate planned' about {third}", no_entry("certificate planned")),

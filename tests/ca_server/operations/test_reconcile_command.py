@@ -81,7 +81,7 @@ def glance(records: Records, caplog: pytest.LogCaptureFixture, *, later: int = 0
     database = store.SynchronousDatabase(config.server.database)
     caplog.set_level(logging.INFO, "ca_server")
     now = SystemClock().now() + later
-    seen = database.read(reconcile.glance, config.authority.issuer, config.server.public_folder, now)
+    seen = database.read(reconcile.glance, [config.authority.issuer], config.server.public_folder, now)
     database.close()
     reconcile.report(seen)
     return [record.getMessage() for record in caplog.records]

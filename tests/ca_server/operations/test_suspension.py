@@ -48,6 +48,21 @@ def told(desk: Desk, serial: str) -> str:
     return desk.records.read(publication.told, "issuing-1", serial).word.name
 
 
+def entries(desk: Desk) -> int:
+    (found,) = desk.records.read(certificates.crl_entries, "issuing-1", 0, 0)
+    return found.count
+
+
+def shown(desk: Desk) -> list[int | None]:
+    """Return when the suspensions that a CRL had to show were released, once it has, within the same second."""
+    assert desk.records.read(calls.one_waits)
+    holds = desk.records.read(calls.unpublished)
+    for hold in holds:
+        desk.records.write(calls.published, hold, desk.now)
+    assert not desk.records.read(calls.one_waits)
+    return [hold.released_at for hold in holds]
+
+
 def asked(desk: Desk, tmp_path: Path) -> int:
     """Return how many mails asked for the form."""
     with sqlite3.connect(tmp_path / "warifu.db") as raw:
@@ -77,10 +92,10 @@ def test_a_suspended_certificate_is_revoked_in_ocsp_and_on_the_crl_and_good_agai
     (certificate,) = desk.records.read(certificates.of_seat, str(FIRST))
     suspend(desk)
     assert told(desk, certificate.serial) == "REVOKED"
-    assert len(desk.records.read(certificates.crl_entries, "issuing-1", 0)) == 1
+    assert entries(desk) == 1
     desk.records.write(suspension.release, FIRST, ALICE.actor, desk.now)
     assert told(desk, certificate.serial) == "GOOD"
-    assert desk.records.read(certificates.crl_entries, "issuing-1", 0) == []
+    assert entries(desk) == 0
     assert status(desk) is SeatStatus.ACTIVE
     desk.pass_by(days=360)
     assert branch.renew(FIRST, account)
@@ -120,11 +135,17 @@ def test_the_log_says_who_took_a_call_and_why_but_not_who_called(desk: Desk) -> 
 
 def test_a_suspension_and_a_release_bring_the_next_crl_forward(desk: Desk) -> None:
     suspend(desk)
-    assert desk.records.read(calls.changed_since, desk.now)
-    assert not desk.records.read(calls.changed_since, desk.now + 1)
-    desk.pass_by(days=1)
+    assert shown(desk) == [None]
     desk.records.write(suspension.release, FIRST, ALICE.actor, desk.now)
-    assert desk.records.read(calls.changed_since, desk.now)
+    assert shown(desk) == [desk.now]
+
+
+def test_a_release_while_a_crl_is_made_that_shows_the_hold_brings_another_forward(desk: Desk) -> None:
+    suspend(desk)
+    (hold,) = desk.records.read(calls.unpublished)
+    desk.records.write(suspension.release, FIRST, ALICE.actor, desk.now)
+    desk.records.write(calls.published, hold, desk.now)
+    assert shown(desk) == [desk.now]
 
 
 def test_a_seat_that_was_never_fetched_is_what_it_was_after_the_release(desk: Desk, branch: Branch) -> None:

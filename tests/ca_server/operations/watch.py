@@ -67,8 +67,9 @@ class Watch:
 
     def publish(self, at: int) -> None:
         """Have a CRL published at some time, as a service that lives does every hour."""
-        number = self.desk.records.write(revocations.number_crl, "issuing-1", 0, (at, at + DAY), 0)
-        self.desk.records.write(revocations.crl_published, "issuing-1", number, "", at)
+        number = self.desk.records.read(revocations.last_number, "issuing-1") + 1
+        self.desk.records.write(revocations.draft_crl, "issuing-1", number, (at, at + DAY), 0)
+        self.desk.records.write(revocations.crl_published, "issuing-1", (number, 0, ""), at)
 
     def days(self, *days: int) -> Counter[int]:
         """Let the schedule come on some days before the end, and count the mails of each."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import threading
 from pathlib import Path
 
 import pytest
@@ -178,17 +177,11 @@ async def test_a_caller_cancelled_before_the_hand_over_leaves_no_trace(database:
 
 
 async def test_what_a_caller_cancelled_during_the_commit_asked_for_is_stored(database: Database) -> None:
-    begun, cancelled = threading.Event(), threading.Event()
-
-    def slow(connection: Connection, cn: str) -> str:
-        begun.set()
-        assert cancelled.wait(5)
+    def add_and_cancel(connection: Connection, cn: str) -> str:
+        asyncio.get_running_loop().call_soon(tasks[1].cancel)  # the turn after this one; nothing is answered before
         return add(connection, cn)
 
-    tasks = [asyncio.create_task(database.write(slow, f"{n}")) for n in range(3)]
-    await asyncio.to_thread(begun.wait, 5)
-    tasks[1].cancel()
-    cancelled.set()
+    tasks = [asyncio.create_task(database.write(add_and_cancel, f"{n}")) for n in range(3)]
     outcomes = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
     assert isinstance(outcomes.pop(1), asyncio.CancelledError)
     assert outcomes == ["0", "2"]

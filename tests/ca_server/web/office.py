@@ -34,6 +34,7 @@ from protocol.credential import mac_key
 from protocol.names import CommonName
 from protocol.vocabulary import RevocationReason
 from tests.ca_server.paper import an_issuance
+from tests.ca_server.plain import PlainClient, answers_of
 from tests.ca_server.web.caller import Caller
 
 P = ParamSpec("P")
@@ -95,7 +96,7 @@ class Folder:
         issuing = keyring.load_signer(
             authority.issuing_certificate, authority.issuing_key, authority.issuing_passphrase_file
         )
-        ocsp = keyring.load_ocsp_key(config, issuing, made_at).signer
+        ocsp = keyring.load_ocsp_key(config, authority, issuing, made_at).signer
         records = store.SynchronousDatabase(config.server.database)
         approve_seats(records, config, SEATS, made_at)
         records.close()
@@ -139,9 +140,12 @@ class Office:
 
     async def start(self) -> None:
         self.database = await store.Database.open(self.config.server.database)
-        ocsp_key = keyring.OcspKey(self.config, self.folder.ocsp)
-        wiring = self.wiring = app._Wiring(self.config, self.clock, self.database, self.folder.issuing, ocsp_key)
-        self.public, self.plain = await _served(wiring.public()), await _served(wiring.plain())
+        ocsp_key = keyring.OcspKey(self.config, self.config.authority, self.folder.ocsp)
+        in_use = keyring.AuthorityKeys(self.config.authority.issuer, self.folder.issuing, ocsp_key)
+        wiring = self.wiring = app._Wiring(self.config, self.clock, self.database, (in_use,))
+        self.public = await _served(wiring.public())
+        answers = answers_of(self.database, (in_use,), self.clock)
+        self.plain = await PlainClient.opened(answers, self.config.server.public_folder, self.clock)
 
     async def stop(self) -> None:
         await self.public.close()
@@ -209,10 +213,9 @@ class Office:
 
     async def publish(self) -> int:
         """Publish the CRL, as the schedule does, and return its number."""
-        authority = self.config.authority
-        path = self.config.server.public_folder / f"{authority.issuer}.crl"
-        press = publication.Press(authority.issuer, self.folder.issuing, path, authority.crl_hours * HOUR)
-        return await publication.publish(self.database, press, self.clock)
+        number = await publication.publish(self.database, self.wiring._presses(), "office", self.clock)
+        assert number is not None
+        return number
 
 
 async def _served(application: web.Application) -> TestClient[web.Request, web.Application]:

@@ -1,0 +1,134 @@
+"""The keeper: follows the changes of how certificates stand, and keeps their answers signed.
+
+    follow   reads the changes after the place it has reached; what changed just now is signed at once. At the end it
+             gives the beat: what is kept is how things are.
+    refresh  walks through all entries, a little at a time, and signs anew what is older than an eighth of its life. A
+             walk begins every quarter of an answer's life and at every new signer, so that no answer grows older than
+             half its life; whatever interrupts it, the next walk passes over what is young.
+
+Long behind, as at the first start, it takes the facts in first and signs afterwards: workers sign live meanwhile.
+Nothing is signed anew while the changes cannot be read, for what the keeper knows may be over.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from ca_server.authority import der
+from ca_server.clock import Clock
+from ca_server.responder.answers import Issuing, status_of
+from ca_server.responder.ready import NO_SIGNER, Entry, Keeping
+from ca_server.store.standings import Standing, Stretch
+
+log = logging.getLogger(__name__)
+
+_PLACES_AT_ONCE: Final = 1000
+_ENTRIES_AT_ONCE: Final = 200
+_FAR_BEHIND: Final = 2000
+_KEPT_OF_A_LIFE: Final = 8
+_WALKS_OF_A_LIFE: Final = 4
+
+
+class Changes(Protocol):
+    """Where the changes come from."""
+
+    def since(self, after: int, most: int) -> Stretch:
+        """Return the changes of at most `most` places after `after`. Raises anything when they cannot be read."""
+
+
+class Keeper:
+    """Keeps one ready store."""
+
+    def __init__(
+        self, keeping: Keeping, changes: Changes, issuing: Sequence[Issuing], answer_seconds: int, clock: Clock
+    ) -> None:
+        self._keeping = keeping
+        self._changes = changes
+        self._issuing = {each.name: each for each in issuing}
+        self._by_key = {each.key: each for each in issuing}
+        self._answer_seconds = answer_seconds
+        self._clock = clock
+        self._place = keeping.place()
+        self._walked_to: bytes | None = b""
+        self._walk_began = clock.now()
+        self._signers = self._marks()
+
+    def follow(self) -> None:
+        """Read the changes to their end and give the beat. Raises what `Changes` or the file raises."""
+        while True:
+            moment = time.monotonic()
+            stretch = self._changes.since(self._place, _PLACES_AT_ONCE)
+            if stretch.last < self._place:
+                log.warning("The records were restored or replaced; the answers kept ready are made anew")
+                self._keeping.forget()
+                self._place, self._walked_to = 0, b""
+                continue
+            if stretch.until != self._place:
+                is_far = stretch.last - self._place > _FAR_BEHIND
+                self._take_in(stretch, sign=not is_far)
+            if stretch.until == stretch.last:
+                self._keeping.beat(moment)
+                return
+
+    def refresh(self, seconds: float) -> bool:
+        """Walk on for some seconds at most; tell whether there is more to do."""
+        self._begin_walk()
+        until = time.monotonic() + seconds
+        while self._walked_to is not None and time.monotonic() < until:
+            batch = self._keeping.walk(self._walked_to, _ENTRIES_AT_ONCE)
+            now = self._clock.now()
+            due = [(key, entry) for key, entry in batch if self._is_due(key, entry, now)]
+            if due:
+                self._keeping.put((key, self._signed(key, entry, now)) for key, entry in due)
+            self._walked_to = batch[-1][0] if len(batch) == _ENTRIES_AT_ONCE else None
+        return self._walked_to is not None
+
+    def _take_in(self, stretch: Stretch, *, sign: bool) -> None:
+        now = self._clock.now()
+        entries: dict[bytes, Entry] = {}
+        for change in stretch.changes:
+            issuing = self._issuing.get(change.issuer)
+            if issuing is not None:
+                key = issuing.key + _serial(change.serial)
+                entry = _entry(change)
+                entries[key] = self._signed(key, entry, now) if sign and entry.ends > now else entry
+        self._keeping.put(entries.items(), stretch.until)
+        self._place = stretch.until
+        if not sign:
+            self._walked_to = b""
+
+    def _begin_walk(self) -> None:
+        now = self._clock.now()
+        in_time = self._walk_began <= now < self._walk_began + self._answer_seconds // _WALKS_OF_A_LIFE
+        marks = self._marks()
+        if (not in_time and self._walked_to is None) or marks != self._signers:
+            self._walk_began, self._walked_to, self._signers = now, b"", marks
+
+    def _marks(self) -> list[bytes]:
+        return [each.current()[0] for each in self._issuing.values()]
+
+    def _is_due(self, key: bytes, entry: Entry, now: int) -> bool:
+        issuing = self._by_key.get(key[:4])
+        if issuing is None or entry.ends <= now:
+            return False
+        young = now - self._answer_seconds // _KEPT_OF_A_LIFE < entry.this_update <= now
+        return not young or entry.signer != issuing.current()[0]
+
+    def _signed(self, key: bytes, entry: Entry, now: int) -> Entry:
+        """Return an entry with its answers signed for a life from now, or until the end of the signer."""
+        signer, forms = self._by_key[key[:4]].current()
+        until = min(now + self._answer_seconds, forms[0].ends)
+        status = status_of(entry)
+        number = der.integer(int.from_bytes(key[4:]))
+        first, second = (form.sign(form.to_be_signed(number, status, now, until)) for form in forms)
+        return entry._replace(this_update=now, next_update=until, signer=signer, signatures=(first, second))
+
+
+def _entry(change: Standing) -> Entry:
+    revoked = change.revoked_at is not None
+    return Entry(0, 0, change.revoked_at or 0, change.ends, int(revoked), change.reason or 0, NO_SIGNER, (b"", b""))
+
+
+def _serial(text: str) -> bytes:
+    return bytes.fromhex(text.zfill(len(text) + len(text) % 2))

@@ -1,0 +1,270 @@
+"""A process of the responder: `python -m ca_server.responding CONFIG keeper` or `… CONFIG worker SOCKET`.
+
+The supervisor starts it (`responder.supervisor`), and it ends when its standard input says so, at once when that ends:
+then the supervisor is gone. Of keys it opens the OCSP signers', and no other. The composition root of both roles.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import lmdb
+
+from ca_server import config as configuration
+from ca_server import keyring, store
+from ca_server.authority import ocsp
+from ca_server.authority.signer import Signer
+from ca_server.clock import MINUTE, Clock, SystemClock
+from ca_server.config import Config, IssuingAuthority
+from ca_server.operations.publication import told
+from ca_server.responder.answers import Answers, Issuing
+from ca_server.responder.follower import Follower, no_records
+from ca_server.responder.keeper import Changes, Keeper
+from ca_server.responder.ready import Keeping, ReadyStore
+from ca_server.responder.routes import Responder, application
+from ca_server.responder.signers import SignerOnDisk
+from ca_server.responder.supervisor import BACKLOG
+from ca_server.responder.wire import Desk, Line
+from ca_server.store import standings
+from ca_server.web.doorman import Doorman, House
+from ca_server.web.entrance import Entrance, room
+from ca_server.web.front import tells_no_request_line
+from ca_server.web.headers import headers
+from keys.errors import KeysError
+
+log = logging.getLogger("ca_server.responding")
+
+Found = TypeVar("Found")
+
+_SECONDS_OF_A_TICK = 0.1
+_SECONDS_OF_WORK = 0.05  # of each tick while there is something to sign: half a core at the most
+_SECONDS_BETWEEN_ALARMS = 60
+_SECONDS_BETWEEN_LOOKS = 1
+_SECONDS_LEFT_ALONE = 0.5
+_SECONDS_FOR_A_LOCK = 0.1
+
+
+def main(arguments: list[str]) -> int:
+    """Run one role until standard input says to end; return 1 having said why it cannot."""
+    path, role, *handed = arguments
+    for each in (signal.SIGINT, signal.SIGTERM):  # to the whole service: the supervisor knows what to do
+        signal.signal(each, signal.SIG_IGN)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("ca_server").setLevel(logging.INFO)
+    logging.getLogger("aiohttp.server").addFilter(tells_no_request_line)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold the signer's key
+    try:
+        config = configuration.load(Path(path))
+        signers = _signers(config)
+        if role == "keeper":
+            _keep(config, signers)
+        else:
+            import uvloop
+
+            uvloop.run(_work(config, signers, int(handed[0])))
+    except (configuration.BadConfiguration, KeysError, lmdb.Error, OSError) as error:
+        log.error("ALARM: the %s of the OCSP responder cannot go on: %s", role, error)
+        return 1
+    return 0
+
+
+class Signers:
+    """The OCSP signers of all issuing CAs, looked for now and then."""
+
+    def __init__(self, found: list[tuple[IssuingAuthority, SignerOnDisk]]) -> None:
+        self._signers = [signer for _, signer in found]
+        self.issuing = [
+            Issuing(authority.issuer, keyring.load_certificate(authority.issuing_certificate), signer.current)
+            for authority, signer in found
+        ]
+
+    def look(self) -> None:
+        """Use what was rotated."""
+        for each in self._signers:
+            each.look()
+
+
+def _signers(config: Config) -> Signers:
+    return Signers([(each, SignerOnDisk(each.ocsp_certificate, _loading(each))) for each in config.authorities])
+
+
+def _loading(authority: IssuingAuthority) -> Callable[[], Signer]:
+    return lambda: keyring.load_signer(authority.ocsp_certificate, authority.ocsp_key, authority.ocsp_passphrase_file)
+
+
+class Records:
+    """The records on this machine, opened when they are first asked, and again after trouble or when others lie there.
+
+    After trouble they are left alone for a moment: thousands a second may ask.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._glass: store.Glass | None = None
+        self._stamp = (0, 0)
+        self._left_alone_until = 0.0
+
+    def since(self, after: int, most: int) -> standings.Stretch:
+        """Return the changes after a place."""
+        return self._look(lambda connection: standings.since(connection, after, most))
+
+    def told(self, issuer: str, serial: str) -> ocsp.OcspStatus:
+        """Return how a certificate stands."""
+        return self._look(lambda connection: told(connection, issuer, serial))
+
+    def _look(self, operation: Callable[[store.Connection], Found]) -> Found:
+        if time.monotonic() < self._left_alone_until:
+            raise store.Unavailable("The records could not be read a moment ago.")
+        try:
+            return self._opened().look(operation)
+        except Exception:
+            self._left_alone_until = time.monotonic() + _SECONDS_LEFT_ALONE
+            self._close()
+            raise
+
+    def _opened(self) -> store.Glass:
+        found = self._path.stat()
+        stamp = found.st_dev, found.st_ino
+        if self._glass is None or stamp != self._stamp:
+            self._close()
+            self._glass, self._stamp = store.Glass(self._path, _SECONDS_FOR_A_LOCK), stamp
+        return self._glass
+
+    def _close(self) -> None:
+        if self._glass is not None:
+            with contextlib.suppress(Exception):
+                self._glass.close()
+            self._glass = None
+
+
+def _keep(config: Config, signers: Signers) -> None:
+    changes: Changes = _follower(config) if config.responder.source else Records(config.server.database)
+    folder, answer_seconds = config.responder.ready_folder, config.authority.ocsp_answer_minutes * MINUTE
+
+    def begun() -> tuple[Keeping, Keeper]:
+        keeping = Keeping.open(folder)
+        return keeping, Keeper(keeping, changes, signers.issuing, answer_seconds, SystemClock())
+
+    keeping, keeper = begun()
+    _heed(lambda: os._exit(0))  # nothing here is left half done
+    _ready()
+    looked, alarmed, more = 0.0, -float(_SECONDS_BETWEEN_ALARMS), False
+    while True:
+        time.sleep(_SECONDS_OF_A_TICK - (_SECONDS_OF_WORK if more else 0))
+        try:
+            if time.monotonic() - looked >= _SECONDS_BETWEEN_LOOKS:
+                looked = time.monotonic()
+                signers.look()
+                if not keeping.is_in_place:
+                    log.error("ALARM: %s was taken away, and is made anew", folder)
+                    keeping.close()
+                    keeping, keeper = begun()
+            keeper.follow()
+            more = keeper.refresh(_SECONDS_OF_WORK)
+        except Exception:
+            more = False
+            if time.monotonic() - alarmed >= _SECONDS_BETWEEN_ALARMS:
+                alarmed = time.monotonic()
+                log.exception("ALARM: the answers kept ready cannot be kept up; OCSP asks the records meanwhile")
+
+
+def _follower(config: Config) -> Follower:
+    settings = config.responder
+    trust = ssl.create_default_context(cafile=settings.source_ca_file)
+    return Follower(settings.source or "", keyring.feed_token(config) or "", trust, config.server.public_folder)
+
+
+class PlainAddress:
+    """The plain http address in this loop: lines for what is usual, and behind them aiohttp for the rest."""
+
+    def __init__(self, answers: Answers, public_folder: Path, clock: Clock) -> None:
+        self._entrance = Entrance(application(Responder(answers, public_folder, clock)), None)
+        self._desk = Desk(answers, clock, headers(over_tls=False), self._let_in, room())
+        self._house: House | None = None
+        self._listener: asyncio.Server | None = None
+
+    async def open(self, listening: socket.socket) -> None:
+        """Take connections from now on."""
+        self._house = await self._entrance.prepare()
+        self._desk.open()
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(lambda: Line(self._desk), sock=listening, backlog=BACKLOG)
+
+    async def close(self) -> None:
+        """Take nobody any more, and let those who are there come to an end."""
+        if self._listener is not None:
+            self._listener.close()
+        await asyncio.gather(self._desk.close(), self._entrance.close())
+
+    def _let_in(self, transport: asyncio.Transport, sent: bytes) -> None:
+        assert self._house is not None  # noqa: S101 - it is open
+        doorman = Doorman(self._house)
+        transport.set_protocol(doorman)
+        doorman.connection_made(transport)
+        doorman.data_received(sent)
+
+
+async def _work(config: Config, signers: Signers, number: int) -> None:
+    clock = SystemClock()
+    records = no_records if config.responder.source else Records(config.server.database).told
+    answers = Answers(signers.issuing, None, records, config.authority.ocsp_answer_minutes * MINUTE, clock)
+    address = PlainAddress(answers, config.server.public_folder, clock)
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    _heed(lambda: loop.call_soon_threadsafe(over.set))
+    await address.open(socket.socket(fileno=number))
+    ready = _looked_for(None, answers, config)
+    _ready()
+    while not over.is_set():
+        signers.look()
+        ready = _looked_for(ready, answers, config)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), _SECONDS_BETWEEN_LOOKS)
+    await address.close()
+
+
+def _looked_for(ready: ReadyStore | None, answers: Answers, config: Config) -> ReadyStore | None:
+    """Return the ready store that lies in its place now, used by the answers; None while there is none."""
+    if ready is not None and ready.is_in_place:
+        return ready
+    answers.use(None)
+    if ready is not None:
+        ready.close()
+    try:
+        ready = ReadyStore.open(config.responder.ready_folder)
+    except (lmdb.Error, OSError):
+        return None
+    answers.use(ready)
+    return ready
+
+
+def _heed(end: Callable[[], object]) -> None:
+    """Do what standard input says, whatever this process waits for."""
+
+    def listen() -> None:
+        while os.read(sys.stdin.fileno(), 64):
+            end()
+        os._exit(1)  # there is no supervisor any more
+
+    threading.Thread(target=listen, daemon=True).start()
+
+
+def _ready() -> None:
+    gc.collect()
+    gc.freeze()
+    print("ready", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
