@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import resource
+import select
 import signal
 import socket
 import ssl
@@ -26,7 +27,7 @@ from ca_server import config as configuration
 from ca_server import keyring, store
 from ca_server.authority import ocsp
 from ca_server.authority.signer import Signer
-from ca_server.clock import MINUTE, Clock, SystemClock
+from ca_server.clock import HOUR, MINUTE, Clock, SystemClock
 from ca_server.config import Config, IssuingAuthority
 from ca_server.operations.publication import told
 from ca_server.responder.answers import Answers, Issuing
@@ -85,6 +86,7 @@ class Signers:
 
     def __init__(self, found: list[tuple[IssuingAuthority, SignerOnDisk]]) -> None:
         self._signers = [signer for _, signer in found]
+        self._alarmed = -float(HOUR)
         self.issuing = [
             Issuing(authority.issuer, keyring.load_certificate(authority.issuing_certificate), signer.current)
             for authority, signer in found
@@ -94,6 +96,13 @@ class Signers:
         """Use what was rotated."""
         for each in self._signers:
             each.look()
+
+    def alarm(self, now: int) -> None:
+        """Say once an hour which signers end soon: not renewed, or renewed and not brought to this machine."""
+        ending = [str(each.place) for each in self._signers if each.is_ending(now)]
+        if ending and time.monotonic() - self._alarmed >= HOUR:
+            self._alarmed = time.monotonic()
+            log.error("ALARM: %s: this OCSP signer ends soon; bring the newer one here", ", ".join(ending))
 
 
 def _signers(config: Config) -> Signers:
@@ -116,9 +125,9 @@ class Records:
         self._stamp = (0, 0)
         self._left_alone_until = 0.0
 
-    def since(self, after: int, most: int) -> standings.Stretch:
+    def since(self, after: int, most: int, witness: standings.Witness | None) -> standings.Stretch:
         """Return the changes after a place."""
-        return self._look(lambda connection: standings.since(connection, after, most))
+        return self._look(lambda connection: standings.since(connection, after, most, witness))
 
     def told(self, issuer: str, serial: str) -> ocsp.OcspStatus:
         """Return how a certificate stands."""
@@ -152,21 +161,24 @@ class Records:
 def _keep(config: Config, signers: Signers) -> None:
     changes: Changes = _follower(config) if config.responder.source else Records(config.server.database)
     folder, answer_seconds = config.responder.ready_folder, config.authority.ocsp_answer_minutes * MINUTE
+    clock = SystemClock()
 
     def begun() -> tuple[Keeping, Keeper]:
         keeping = Keeping.open(folder)
-        return keeping, Keeper(keeping, changes, signers.issuing, answer_seconds, SystemClock())
+        return keeping, Keeper(keeping, changes, signers.issuing, answer_seconds, clock)
 
     keeping, keeper = begun()
     _heed(lambda: os._exit(0))  # nothing here is left half done
     _ready()
     looked, alarmed, more = 0.0, -float(_SECONDS_BETWEEN_ALARMS), False
     while True:
-        time.sleep(_SECONDS_OF_A_TICK - (_SECONDS_OF_WORK if more else 0))
+        pause = _SECONDS_OF_A_TICK - (_SECONDS_OF_WORK if more else 0)
+        select.select([], [], [], pause)  # time.sleep breaks under libfaketime, and with it rehearsals of the clock
         try:
             if time.monotonic() - looked >= _SECONDS_BETWEEN_LOOKS:
                 looked = time.monotonic()
                 signers.look()
+                signers.alarm(clock.now())
                 if not keeping.is_in_place:
                     log.error("ALARM: %s was taken away, and is made anew", folder)
                     keeping.close()

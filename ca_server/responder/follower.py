@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from ca_server.authority import ocsp
 from ca_server.operations.publication import place
-from ca_server.store.standings import Standing, Stretch
+from ca_server.store.standings import Standing, Stretch, Witness
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Follower:
         self._files: dict[str, int] = {}
         self._missed: set[str] = set()
 
-    def since(self, after: int, most: int) -> Stretch:
+    def since(self, after: int, most: int, witness: Witness | None = None) -> Stretch:
         """Return the changes after a place; the last answer, when it is young and the place was its end.
 
         Raises SourceTrouble.
@@ -62,7 +62,8 @@ class Follower:
         if last is not None and last.until == after == last.last and now - self._asked < _SECONDS_BETWEEN_QUESTIONS:
             return Stretch(after, after, [])
         self._last = None
-        document = self._document(self._get(f"{_CHANGES}?after={after}"))
+        named = "" if witness is None else f"&last={witness.place}&newest={witness.serial}"
+        document = self._document(self._get(f"{_CHANGES}?after={after}{named}"))
         self._asked = now
         self._last = stretch = document[0]
         self._fetch(document[1])
@@ -72,7 +73,8 @@ class Follower:
         try:
             read: dict[str, Any] = json.loads(body)
             changes = [Standing(*each) for each in read["changes"]]
-            return Stretch(int(read["until"]), int(read["last"]), changes), dict(read["files"])
+            stretch = Stretch(int(read["until"]), int(read["last"]), changes, str(read["newest"]))
+            return stretch, dict(read["files"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise SourceTrouble("The source's answer cannot be read; do both machines run the same version?") from error
 

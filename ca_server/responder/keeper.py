@@ -19,7 +19,7 @@ from ca_server.authority import der
 from ca_server.clock import Clock
 from ca_server.responder.answers import Issuing, status_of
 from ca_server.responder.ready import NO_SIGNER, Entry, Keeping
-from ca_server.store.standings import Standing, Stretch
+from ca_server.store.standings import Standing, Stretch, Witness
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +33,11 @@ _WALKS_OF_A_LIFE: Final = 4
 class Changes(Protocol):
     """Where the changes come from."""
 
-    def since(self, after: int, most: int) -> Stretch:
-        """Return the changes of at most `most` places after `after`. Raises anything when they cannot be read."""
+    def since(self, after: int, most: int, witness: Witness | None) -> Stretch:
+        """Return the changes of at most `most` places after `after`; their last place is 0 if the witness is gone.
+
+        Raises anything when they cannot be read.
+        """
 
 
 class Keeper:
@@ -49,7 +52,7 @@ class Keeper:
         self._by_key = {each.key: each for each in issuing}
         self._answer_seconds = answer_seconds
         self._clock = clock
-        self._place = keeping.place()
+        self._place, self._witness = keeping.place(), keeping.witness()
         self._walked_to: bytes | None = b""
         self._walk_began = clock.now()
         self._signers = self._marks()
@@ -58,11 +61,11 @@ class Keeper:
         """Read the changes to their end and give the beat. Raises what `Changes` or the file raises."""
         while True:
             moment = time.monotonic()
-            stretch = self._changes.since(self._place, _PLACES_AT_ONCE)
+            stretch = self._changes.since(self._place, _PLACES_AT_ONCE, self._witness)
             if stretch.last < self._place:
                 log.warning("The records were restored or replaced; the answers kept ready are made anew")
                 self._keeping.forget()
-                self._place, self._walked_to = 0, b""
+                self._place, self._witness, self._walked_to = 0, None, b""
                 continue
             if stretch.until != self._place:
                 is_far = stretch.last - self._place > _FAR_BEHIND
@@ -93,8 +96,9 @@ class Keeper:
                 key = issuing.key + _serial(change.serial)
                 entry = _entry(change)
                 entries[key] = self._signed(key, entry, now) if sign and entry.ends > now else entry
-        self._keeping.put(entries.items(), stretch.until)
-        self._place = stretch.until
+        witness = Witness(stretch.last, stretch.newest) if stretch.newest else None
+        self._keeping.put(entries.items(), stretch.until, witness)
+        self._place, self._witness = stretch.until, witness
         if not sign:
             self._walked_to = b""
 

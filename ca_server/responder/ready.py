@@ -19,6 +19,8 @@ from typing import Final, NamedTuple, Self
 
 import lmdb
 
+from ca_server.store.standings import Witness
+
 _MAP_BYTES: Final = 16 << 30  # of address space: some fifty million certificates
 _MOST_READERS: Final = 256
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -136,13 +138,26 @@ class Keeping(ReadyStore):
         environment.reader_check()  # places of workers that were killed
         return cls(environment, create=True)
 
-    def put(self, entries: Iterable[tuple[bytes, Entry]], place: int | None = None) -> None:
-        """Keep entries, and up to which place they tell the changes, at once or not at all."""
+    def put(
+        self, entries: Iterable[tuple[bytes, Entry]], place: int | None = None, witness: Witness | None = None
+    ) -> None:
+        """Keep entries, up to which place they tell the changes, and the newest change, at once or not at all."""
         with self._environment.begin(write=True) as transaction:
             for key, entry in entries:
                 transaction.put(key, entry.packed(), db=self._entries)
             if place is not None:
                 transaction.put(b"place", _NUMBER.pack(place), db=self._state)
+            if witness is not None:
+                value = _NUMBER.pack(witness.place) + witness.serial.encode("ascii")
+                transaction.put(b"witness", value, db=self._state)
+
+    def witness(self) -> Witness | None:
+        """Return the newest change when changes were read the last time, or None before the first."""
+        with self._environment.begin() as transaction:
+            value = transaction.get(b"witness", db=self._state)
+        if value is None:
+            return None
+        return Witness(_NUMBER.unpack_from(value)[0], value[_NUMBER.size :].decode("ascii"))
 
     def beat(self, moment: float) -> None:
         """Record that at `moment` the changes were read to their end."""

@@ -21,6 +21,7 @@ _CRL: Final = "application/pkix-crl"
 _CERTIFICATE: Final = "application/pkix-cert"
 _MOST_OCTETS: Final = 8 * 1024
 _SECONDS_FOR_A_BODY: Final = 10
+_SECONDS_OF_A_CRL: Final = 60  # it may be made anew at any revocation; asking whether it was costs a 304
 _LONGEST_NAME: Final = 64
 _PIECE: Final = 64 * 1024
 
@@ -76,7 +77,7 @@ class Responder:
 
     async def crl(self, request: web.Request) -> web.FileResponse:
         """Send a published CRL."""
-        return await self._file(request.match_info["name"] + ".crl", _CRL, 300)
+        return await self._file(request.match_info["name"] + ".crl", _CRL, _SECONDS_OF_A_CRL)
 
     async def certificate(self, request: web.Request) -> web.FileResponse:
         """Send a CA certificate in DER (caIssuers)."""
@@ -90,7 +91,7 @@ class Responder:
         path = self._folder / name
         if not await asyncio.to_thread(path.is_file):
             raise web.HTTPNotFound
-        headers = {"Content-Type": media_type, "Cache-Control": f"max-age={max_age}, public"}
+        headers = {"Content-Type": media_type, "Cache-Control": f"max-age={max_age}, public, must-revalidate"}
         return web.FileResponse(path, chunk_size=_PIECE, headers=headers)
 
 

@@ -22,6 +22,17 @@ class SignerOnDisk:
         self._stamp = self._look()
         self._signer = load()
 
+    @property
+    def place(self) -> Path:
+        """Return where its certificate lies."""
+        return self._certificate
+
+    def is_ending(self, now: int) -> bool:
+        """Tell whether the last fifth of its life has come: a fresh one is made long before."""
+        certificate = self._signer.certificate
+        begins, ends = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+        return ends - now < (ends - begins) / 5
+
     def current(self) -> Signer:
         """Return the signer in use."""
         return self._signer

@@ -35,7 +35,9 @@ _NOT_PLAIN: Final = re.compile(
 _LENGTH: Final = re.compile(rb"[0-9]{1,5}")
 _SECONDS_OF_PATIENCE: Final = 10
 _SECONDS_BETWEEN_SWEEPS: Final = 1
+_ANSWERS_AT_ONCE: Final = 64
 _LAST_ORDERS: Final = 0.1
+_FAREWELLS: Final = 20
 
 
 class Header(NamedTuple):
@@ -76,10 +78,16 @@ class Desk:
         self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
 
     async def close(self) -> None:
-        """Let what is on its way arrive and be answered, then end the lines."""
+        """Let what is on its way arrive and be answered, and the answers be taken, then end the lines."""
         await asyncio.sleep(_LAST_ORDERS)
         if self._sweeping is not None:
             self._sweeping.cancel()
+        for line in list(self.lines):
+            line.close()
+        for _ in range(_FAREWELLS):
+            if not self.lines:
+                return
+            await asyncio.sleep(_LAST_ORDERS)
         for line in list(self.lines):
             line.end()
 
@@ -180,6 +188,11 @@ class Line(asyncio.Protocol):
                 return
             answers.append(answer)
             begins = ends
+            if len(answers) == _ANSWERS_AT_ONCE:
+                self._write(answers)
+                answers = []
+                if self._is_full:  # the rest is answered when these were taken: who reads nothing holds little
+                    break
         self._waiting = data[begins:]
         self._write(answers)
         if closes:
@@ -197,6 +210,11 @@ class Line(asyncio.Protocol):
             self._is_full = False
             self._transport.resume_reading()
             self.data_received(b"")
+
+    def close(self) -> None:
+        """Answer nothing more, and end the connection when the answers were taken."""
+        if self._transport is not None:
+            self._transport.close()
 
     def end(self) -> None:
         """End the connection."""

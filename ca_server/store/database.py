@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ca_server.language import sentence
 from ca_server.store.errors import Unavailable, translated
-from ca_server.store.writer import Call, Custody, Writer, commit
+from ca_server.store.writer import Call, Custody, Line, Writer, commit
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -203,6 +203,7 @@ class SynchronousDatabase:
     def __init__(self, path: Path) -> None:
         try:
             self._engine = _writing_engine(_existing(path))
+            self._line = Line(self._engine)
             self._glass = Glass(path)
         except (sqlite3.Error, DBAPIError) as error:
             raise translated(error) from error
@@ -210,7 +211,7 @@ class SynchronousDatabase:
     def write(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the operation in a transaction of its own and return its result after the commit."""
         call = Call(lambda connection: operation(connection, *args, **kwargs))
-        commit(self._engine, [call])
+        commit(self._line, [call])
         return call.outcome()
 
     def read(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -220,4 +221,5 @@ class SynchronousDatabase:
     def close(self) -> None:
         """Close the file."""
         self._glass.close()
+        self._line.close()
         self._engine.dispose()

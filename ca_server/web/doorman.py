@@ -162,7 +162,12 @@ class Guest(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what could not be read, or what a handler did not foresee, as aiohttp does; no signal sees it."""
+        """Answer what could not be read, or what a handler did not foresee, as aiohttp does; no signal sees it.
+
+        aiohttp quotes an expectation that nobody has (RFC 9110 §10.1.1) in its answer, and fails where it is not ASCII.
+        """
+        if isinstance(exc, UnicodeEncodeError) and "Expect" in request.headers:
+            status, exc = HTTPStatus.EXPECTATION_FAILED, None
         response = super().handle_error(request, status, exc, message)
         protect(request, response)
         return response

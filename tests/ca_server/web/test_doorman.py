@@ -186,3 +186,9 @@ async def test_a_full_house_takes_no_more_until_somebody_leaves(connect: Connect
         writer.write(GET)
         assert b"200 OK" in await answered(reader)
         writer.close()
+
+
+async def test_an_expectation_that_nobody_has_and_that_is_not_ascii_is_refused(connect: Connect) -> None:
+    reader, writer = await connect()
+    writer.write(GET.replace(b"\r\n\r\n", b"\r\nExpect: \x8d\r\n\r\n"))
+    assert (await reader.readline()).startswith(b"HTTP/1.1 417 ")
