@@ -122,12 +122,17 @@ def _wanted_fields(expected: ExpectedLeaf) -> tuple[bytes, ...]:
     return (
         der.explicit(0, der.integer(2)),
         der.integer(max(facts.serial, 0)),  # a negative one is refused by the rules already
-        algorithm_of(issuer_public_key(expected.issuer_certificate)),
-        expected.issuer_certificate.subject.public_bytes(),
+        *_issuers_fields(expected.issuer_certificate),
         der.sequence(der.time(facts.not_before), der.time(expected.not_after)),
         _subject(expected.profile.organization, facts.common_name),
         _encoded(facts.public_key),
     )
+
+
+@lru_cache(maxsize=16)
+def _issuers_fields(issuer: x509.Certificate) -> tuple[bytes, bytes]:
+    """Return signature algorithm and issuer."""
+    return algorithm_of(issuer_public_key(issuer)), issuer.subject.public_bytes()
 
 
 def _subject(organization: str, common_name: CommonName) -> bytes:
@@ -150,8 +155,10 @@ def _wanted_extensions(expected: ExpectedLeaf) -> dict[bytes, bytes]:
     """Return the whole extensions by their OID."""
     facts = expected.facts
     identifier = hashlib.sha1(der.key_bits(_encoded(facts.public_key)), usedforsecurity=False).digest()
-    wanted = _fixed_extensions(expected.profile, expected.issuer_certificate) | _extension(
-        _SUBJECT_KEY_IDENTIFIER, der.element(der.OCTET_STRING, identifier)
+    wanted = (
+        _fixed_extensions(expected.profile, expected.issuer_certificate)
+        | _extension(_SUBJECT_KEY_IDENTIFIER, der.element(der.OCTET_STRING, identifier))
+        | _crl_pointer(expected.profile.crl_url, expected.profile.partition(facts.serial))
     )
     if facts.dns_name is not None:
         wanted |= _extension(_SUBJECT_ALTERNATIVE_NAME, der.sequence(der.element(0x82, facts.dns_name.encode())))
@@ -165,7 +172,6 @@ def _fixed_extensions(profile: CertificateProfile, issuer: x509.Certificate) -> 
     cps = der.sequence(
         der.object_identifier("1.3.6.1.5.5.7.2.1"), der.element(der.IA5_STRING, profile.cps_url.encode())
     )
-    crl_name = der.explicit(0, der.explicit(0, _url(profile.crl_url)))
     ocsp = der.sequence(der.object_identifier("1.3.6.1.5.5.7.48.1"), _url(profile.ocsp_url))
     ca_issuers = der.sequence(der.object_identifier("1.3.6.1.5.5.7.48.2"), _url(profile.ca_issuers_url))
     policy = der.sequence(der.object_identifier(profile.policy_oid), der.sequence(cps))
@@ -174,9 +180,16 @@ def _fixed_extensions(profile: CertificateProfile, issuer: x509.Certificate) -> 
         | _extension(_KEY_USAGE, der.element(der.BIT_STRING, b"\x07\x80"), critical=True)  # digitalSignature
         | _extension(_EXTENDED_KEY_USAGE, der.sequence(der.object_identifier("1.3.6.1.5.5.7.3.2")))  # clientAuth
         | _extension(_CERTIFICATE_POLICIES, der.sequence(policy))
-        | _extension(_CRL_DISTRIBUTION_POINTS, der.sequence(der.sequence(crl_name)))
         | _extension(_AUTHORITY_INFORMATION_ACCESS, der.sequence(ocsp, ca_issuers))
     )
+
+
+@lru_cache(maxsize=1024)
+def _crl_pointer(url: str, partition: int) -> dict[bytes, bytes]:
+    """Return where the CRL of the certificate is: at `url`, in a partition with its number before the ending."""
+    name, dot, ending = url.rpartition(".")
+    place = _url(f"{name}-{partition}{dot}{ending}" if partition else url)
+    return _extension(_CRL_DISTRIBUTION_POINTS, der.sequence(der.sequence(der.explicit(0, der.explicit(0, place)))))
 
 
 def _extension(oid: bytes, value: bytes, *, critical: bool = False) -> dict[bytes, bytes]:

@@ -4,9 +4,9 @@ import dataclasses
 import re
 from collections.abc import Iterable
 from email.encoders import encode_base64
+from email.message import Message
 from email.mime.base import MIMEBase
 from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
 from email.policy import Compat32
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
@@ -39,7 +39,7 @@ class Attachment:
         return part
 
 
-def enclose(text: MIMEText, attachments: Iterable[Attachment], mail_id: str, policy: Compat32) -> MIMEMultipart:
+def enclose(text: Message, attachments: Iterable[Attachment], mail_id: str, policy: Compat32) -> MIMEMultipart:
     """Return the mail of a text and its attachments.
 
     The boundary comes from the mail's id, so that another try is the same to the byte; no base64 contains its `=_`.

@@ -118,8 +118,9 @@ class MaildirMailer:
                 file.flush()
                 os.fsync(file.fileno())
             written.rename(self.folder / "new" / name)
-        finally:
+        except OSError:
             written.unlink(missing_ok=True)
+            raise
         _sync_folder(self.folder / "new")
 
 

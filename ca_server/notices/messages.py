@@ -6,14 +6,13 @@ one line, so that a name cannot add a paragraph to a mail. The text goes out as 
 §6.8, RFC 2046 §4.1.1): no mail server folds it, and the URL stays alone on its line.
 """
 
+import base64
 import dataclasses
 import datetime
 import functools
 import unicodedata
 from collections.abc import Mapping, Sequence, Set
-from email.header import Header
 from email.message import Message
-from email.mime.text import MIMEText
 from email.policy import compat32
 from email.utils import format_datetime, formataddr
 from enum import StrEnum
@@ -36,6 +35,7 @@ JAPANESE: Final = "ja"
 _POLICY = compat32.clone(linesep="\r\n", max_line_length=None)
 _TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_STATEMENT = 80
+_LONGEST_WORD = 39  # octets: "Subject: " and the encoded word stay within a line of 76
 _UNPRINTED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _STATED_BY_STRANGERS = frozenset({"host_name", "agent", "caller", "successor"})
 
@@ -165,7 +165,7 @@ class Sender:
         """Return the value of From: the name in words of at most 75 characters (RFC 2047 §2), and the address."""
         if self.organization.isascii():
             return formataddr((self.organization, self.address))
-        return f"{Header(self.organization, 'utf-8', header_name='From').encode()} <{self.address}>"
+        return f"{_encoded_words(self.organization)} <{self.address}>"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,14 +230,14 @@ class Messages:
         Made with the older of the library's two kinds of message, which takes a quarter of the other's time. Raises
         UnsafeAddress when `recipient` is not one plain address.
         """
-        text = MIMEText(rendered.text.replace("\n", "\r\n"), "plain", "utf-8", policy=_POLICY)
+        text = _plain(rendered.text)
         if rendered.event is not None:
             organizer = Organizer(self._sender.organization, self._sender.address)
             attachments = (*attachments, calendar(rendered.event, organizer, now))
         mail = enclose(text, attachments, message_id, _POLICY) if attachments else text
         mail["From"] = self._sender.header
         mail["To"] = require_safe_address(recipient)
-        mail["Subject"] = Header(rendered.subject, "utf-8", header_name="Subject").encode()
+        mail["Subject"] = _encoded_words(rendered.subject)
         mail["Date"] = format_datetime(moment(now))
         mail["Message-ID"] = f"<{message_id}@{self._sender.domain}>"
         mail["Auto-Submitted"] = "auto-generated"  # RFC 3834 §5: no holiday notice comes back
@@ -261,6 +261,27 @@ class Messages:
             "sender_domains": operator.sender_domains,
             "privacy_url": operator.privacy_url,
         }
+
+
+def _plain(text: str) -> Message:
+    """Return a text as the body of a mail, like the library's MIMEText, which tries every encoding first."""
+    body = Message(_POLICY)
+    body["Content-Type"] = 'text/plain; charset="utf-8"'
+    body["MIME-Version"] = "1.0"
+    body["Content-Transfer-Encoding"] = "base64"
+    body.set_payload(base64.encodebytes(text.replace("\n", "\r\n").encode()).decode("ascii"))
+    return body
+
+
+def _encoded_words(text: str) -> str:
+    """Return a text of any script in words of whole characters, a line each, none of more than 75 (RFC 2047 §2, §5)."""
+    words = [b""]
+    for character in text:
+        octets = character.encode()
+        if len(words[-1]) + len(octets) > _LONGEST_WORD:
+            words.append(b"")
+        words[-1] += octets
+    return "\n ".join(f"=?utf-8?b?{base64.b64encode(word).decode('ascii')}?=" for word in words)
 
 
 def _one_line(text: str) -> str:

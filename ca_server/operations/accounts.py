@@ -100,9 +100,10 @@ def bind(
             raise TryLater(_SECONDS_OF_A_PLAN, "A certificate is being issued on this URL; try again in a moment.")
         actor = f"credential:{credential.id}"
         accounts.end(connection, credential.account_id, AccountStatus.REVOKED, now, actor)
-    accounts.add(connection, _recorded(request, str(credential.cn), credential.id, sealer), now)
+    recorded = _recorded(request, str(credential.cn), credential.id, sealer)
+    accounts.add(connection, recorded, now)
     credentials.bind(connection, credential.id, request.account_id)
-    return Bound(accounts.get(connection, request.account_id), fresh=True)
+    return Bound(_account(recorded, found, now), fresh=True)
 
 
 def _require_own_key(connection: store.Connection, spki_sha256: str) -> None:
@@ -123,6 +124,22 @@ def _recorded(request: Binding, cn: str, credential_id: str, sealer: Sealer) -> 
         binding_sealed=sealer.seal(request.binding, request.account_id.encode()),
         device=request.device,
         address=request.address,
+    )
+
+
+def _account(recorded: NewAccountRow, found: credentials.Found, now: int) -> AccountRow:
+    """Return the account as it would be read again."""
+    return AccountRow(
+        id=recorded.id,
+        status=AccountStatus.VALID,
+        jwk=recorded.jwk,
+        cn=recorded.cn,
+        credential_id=recorded.credential_id,
+        contact=recorded.contact,
+        binding_sealed=recorded.binding_sealed,
+        created_at=now,
+        institution_name=found.institution_name,
+        credential_kind=found.credential.kind,
     )
 
 

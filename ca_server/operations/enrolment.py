@@ -166,10 +166,11 @@ def _named(connection: store.Connection, cn: str, serial: str | None) -> Certifi
 
 def show(connection: store.Connection, account_id: str, order_id: str) -> OrderFacts:
     """Return an order of the account. Raises NotFound for another's, AccountUnusable for a dead account."""
-    accounts.require_valid(connection, account_id)
     facts = orders.find(connection, order_id)
     if facts is None or facts.account_id != account_id:
+        accounts.require_valid(connection, account_id)
         raise NotFound("There is no such order.")
+    accounts.require_usable(facts.account_status)
     return facts
 
 

@@ -158,8 +158,13 @@ def require_valid(connection: Connection, account_id: str) -> None:
     row = _STATUS.one(connection, account=account_id)
     if row is None:
         raise AccountUnknown("There is no such account.")
-    if row[0] != AccountStatus.VALID:
-        raise _unusable(AccountStatus(row[0]))
+    require_usable(row[0])
+
+
+def require_usable(status: str) -> None:
+    """Do nothing for the status of a valid account, as just read. Raises AccountUnusable otherwise."""
+    if status != AccountStatus.VALID:
+        raise _unusable(AccountStatus(status))
 
 
 def by_thumbprint(connection: Connection, thumbprint: str) -> AccountRow | None:

@@ -13,6 +13,7 @@ from ca_server.store import tables
 from ca_server.store.database import Connection
 from ca_server.store.statement import Statement
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True)  # `json.dumps` would make one for each entry
 _INSERT = Statement(insert(tables.audit))
 _OF_SUBJECT = Statement(
     select(tables.audit.c.at, tables.audit.c.actor, tables.audit.c.action, tables.audit.c.detail)
@@ -23,7 +24,7 @@ _OF_SUBJECT = Statement(
 
 def record(connection: Connection, now: int, actor: str, action: str, subject: str, **detail: object) -> None:
     """Write one entry: who (`officer:…`, `account:…`, `schedule`) did what to what, and its particulars."""
-    text = json.dumps(detail, separators=(",", ":"), sort_keys=True)
+    text = _ENCODER.encode(detail)
     _INSERT.run(connection, id=new_id(), place=None, at=now, actor=actor, action=action, subject=subject, detail=text)
 
 

@@ -9,6 +9,8 @@ type processors are passed over.
 
 import dataclasses
 import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Executable
@@ -21,12 +23,12 @@ from ca_server.store.errors import Conflict, translated
 _DIALECT = sqlite.dialect()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class _Compiled:
-    """The text, the names of its values in their order, the values it holds itself, and the names the caller gives."""
+    """The text, how its values are put in their order, the values it holds itself, and the names the caller gives."""
 
     text: str
-    order: tuple[str, ...]
+    ordered: Callable[[Mapping[str, object]], Sequence[object]]
     fixed: dict[str, object]
     names: frozenset[str]
 
@@ -64,8 +66,8 @@ class Statement:
             compiled = self._compiled or self._compile(parameters)
             if parameters.keys() != compiled.names:
                 raise TypeError(f"{sorted(compiled.names)} are wanted, not {sorted(parameters)}: {compiled.text}")
-            given = compiled.fixed | parameters
-            return driver.execute(compiled.text, [given[name] for name in compiled.order])
+            given = {**compiled.fixed, **parameters} if compiled.fixed else parameters
+            return driver.execute(compiled.text, compiled.ordered(given))
         except (sqlite3.Error, DBAPIError) as error:
             told = translated(error)
             if told is error:
@@ -78,5 +80,10 @@ class Statement:
         state = compiled.construct_expanded_state(parameters)
         fixed = {name: value for name, value in state.parameters.items() if name not in parameters}
         names = state.parameters.keys() - fixed.keys()
-        self._compiled = _Compiled(state.statement, tuple(state.positiontup), fixed, frozenset(names))
+        self._compiled = _Compiled(state.statement, _ordered(state.positiontup), fixed, frozenset(names))
         return self._compiled
+
+
+def _ordered(names: Sequence[str]) -> Callable[[Mapping[str, object]], Sequence[object]]:
+    """Return what takes values by name and gives them in this order; of one name alone itemgetter makes no tuple."""
+    return itemgetter(*names) if len(names) > 1 else lambda given: [given[name] for name in names]

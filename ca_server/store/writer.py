@@ -1,8 +1,9 @@
-"""The writer: one thread that owns SQLite's writing connection and commits for many at once.
+"""The writer: what arrives in one turn of the loop shares one commit of SQLite's writing connection.
 
-The loop gathers what arrives in one turn and hands over one list; the thread runs each operation in a savepoint of its
-own, commits once, and the loop answers all. No timer: whatever arrives during a commit is the next batch. Nobody is
-answered before the commit.
+The loop runs each operation in a savepoint of its own; a thread commits, which waits for the disk, and the loop answers
+all. A thread that ran the operations as well would pass the interpreter's lock to and fro at every statement, some
+hundred times an enrolment. Only when another process holds SQLite's lock does the thread wait for it and run the batch.
+No timer: whatever arrives during a commit is the next batch. Nobody is answered before the commit.
 
 Savepoints are the driver's, for SQLAlchemy's cost forty times as much. Some errors (disk full, I/O) make SQLite give up
 the whole transaction; then nothing of the batch was kept, and each of its operations runs again alone. An operation
@@ -15,10 +16,11 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, RootTransaction
+from sqlalchemy.exc import DBAPIError
 
 from ca_server.language import sentence
 from ca_server.store.errors import Overloaded, Unavailable, translated
@@ -55,39 +57,118 @@ class Call(Generic[R]):
         return self.result
 
 
-def commit(engine: Engine, batch: list[Call[Any]]) -> None:
-    """Run a batch in one transaction and leave each call its result or its error; raises nothing.
+class Line:
+    """The connection that is written through, kept: taking one from SQLAlchemy and giving it back costs 50 µs."""
 
-    When the outer transaction breaks, nothing of it was kept: a batch of several runs again one by one, a single call
-    gets the error. When it cannot even begin (another process holds the lock), all get Unavailable, for each of them
-    alone would wait as long again.
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    def connection(self) -> Connection:
+        """Return the connection, a new one after trouble."""
+        if self._connection is None or self._connection.closed:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def close(self) -> None:
+        """Give the connection back, in whatever state it is."""
+        if self._connection is not None:
+            with contextlib.suppress(Exception):
+                self._connection.close()
+        self._connection = None
+
+
+class Batch:
+    """Operations that share a transaction: begun and run where they arrive, committed where waiting harms nobody.
+
+    Nothing here raises. When the transaction breaks, nothing of it was kept: a batch of several runs again one by one,
+    a single call gets the error. When it cannot even begin (another process holds the lock), all get Unavailable, for
+    each of them alone would wait as long again.
     """
-    begun = committed = False
-    driver: sqlite3.Connection | None = None
-    try:
-        with engine.connect() as connection:
-            driver = connection.get_execution_options()["driver"]
-            custody = connection.get_execution_options()["custody"]
-            transaction = connection.begin()
-            begun = True
-            for call in batch:
-                _run(connection, driver, custody, call)
-                _require_whole(transaction, driver)
+
+    def __init__(self, line: Line, calls: list[Call[Any]]) -> None:
+        self._line = line
+        self._calls = calls
+        self._connection: Connection | None = None
+        self._transaction: RootTransaction | None = None
+        self._trouble: BaseException | None = None
+
+    def begin(self, *, patient: bool) -> bool:
+        """Take the lock; False when another has it and it was not to be waited for. Other trouble shows at the end."""
+        try:
+            self._connection = self._line.connection()
+            if patient:
+                self._transaction = self._connection.begin()
+            else:
+                with _impatience(self._connection):
+                    self._transaction = self._connection.begin()
+        except BaseException as error:
+            self._line.close()
+            self._connection = self._transaction = None
+            if not patient and _is_busy(error):
+                return False
+            self._trouble = error
+        return True
+
+    def run(self) -> None:
+        """Run each operation in a savepoint of its own, while the transaction stands."""
+        if self._connection is None or self._transaction is None:
+            return
+        options = self._connection.get_execution_options()
+        driver, custody = options["driver"], options["custody"]
+        try:
+            for call in self._calls:
+                _run(self._connection, driver, custody, call)
+                _require_whole(self._transaction, driver)
                 _end_savepoint(driver, call)
-            transaction.commit()
-            committed = True  # nothing raised from here on may start the replay
-    except BaseException as error:
-        if committed:
+        except BaseException as error:
+            self._trouble = error
+
+    def commit(self) -> None:
+        """Commit, and leave each call its result or its error; what broke is run again here."""
+        begun = self._transaction is not None
+        if self._transaction is not None and self._trouble is None:
+            try:
+                self._transaction.commit()
+            except BaseException as error:
+                self._trouble = error
+        if self._trouble is None:
             return
-        if driver is not None:
+        if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):
-                driver.rollback()
-        if begun and len(batch) > 1:
-            for call in batch:
-                commit(engine, [call])
+                self._connection.get_execution_options()["driver"].rollback()
+        self._line.close()
+        if begun and len(self._calls) > 1:
+            for call in self._calls:
+                commit(self._line, [call])
             return
-        for call in batch:
-            call.error = translated(call.error or error)
+        for call in self._calls:
+            call.error = translated(call.error or self._trouble)
+
+
+def commit(line: Line, calls: list[Call[Any]]) -> None:
+    """Run a batch in one transaction and leave each call its result or its error; raises nothing."""
+    batch = Batch(line, calls)
+    batch.begin(patient=True)
+    batch.run()
+    batch.commit()
+
+
+@contextlib.contextmanager
+def _impatience(connection: Connection) -> Iterator[None]:
+    """Let SQLite say at once that another has the lock."""
+    options = connection.get_execution_options()
+    driver, patience = options["driver"], options["patience"]
+    driver.execute("PRAGMA busy_timeout=0")
+    try:
+        yield
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={patience}")
+
+
+def _is_busy(error: BaseException) -> bool:
+    driver = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(driver, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _run(connection: Connection, driver: sqlite3.Connection, custody: Custody, call: Call[Any]) -> None:
@@ -115,14 +196,15 @@ def _end_savepoint(driver: sqlite3.Connection, call: Call[Any]) -> None:
 
 
 class Writer:
-    """Gathers calls on the loop, runs them on its thread, answers them on the loop."""
+    """Gathers calls on the loop and runs them there, commits on its thread, answers on the loop."""
 
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, batch_limit: int) -> None:
         self._engine = engine
+        self._line = Line(engine)
         self._loop = loop
         self._batch_limit = batch_limit
         self._waiting: list[tuple[Call[Any], asyncio.Future[None]]] = []
-        self._batches: queue.SimpleQueue[list[tuple[Call[Any], asyncio.Future[None]]] | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
@@ -149,21 +231,34 @@ class Writer:
         await self._idle.wait()
         self._batches.put(None)
         await asyncio.to_thread(self._thread.join)
+        self._line.close()
         self._engine.dispose()
 
     def _hand_over(self) -> None:
-        """Give the thread what has gathered; who was cancelled before that leaves no trace."""
+        """Run what has gathered and let the thread commit it; who was cancelled before that leaves no trace."""
         waiting = [(call, answered) for call, answered in self._waiting if not answered.cancelled()]
-        batch, self._waiting = waiting[: self._batch_limit], waiting[self._batch_limit :]
-        if batch:
-            self._batches.put(batch)
-        else:
+        taken, self._waiting = waiting[: self._batch_limit], waiting[self._batch_limit :]
+        if not taken:
             self._idle.set()
+            return
+        calls = [call for call, _ in taken]
+        batch = Batch(self._line, calls)
+        begun = batch.begin(patient=False)
+        if begun:
+            batch.run()
+
+        def finish() -> None:
+            if begun:
+                batch.commit()
+            else:
+                commit(self._line, calls)
+            self._loop.call_soon_threadsafe(self._answer, taken)
+
+        self._batches.put(finish)
 
     def _work(self) -> None:
-        while (batch := self._batches.get()) is not None:
-            commit(self._engine, [call for call, _ in batch])
-            self._loop.call_soon_threadsafe(self._answer, batch)
+        while (finish := self._batches.get()) is not None:
+            finish()
 
     def _answer(self, batch: list[tuple[Call[Any], "asyncio.Future[None]"]]) -> None:
         for _, answered in batch:

@@ -98,6 +98,12 @@ class Authenticator:
             await self._database.lookup(accounts.require_valid, account_id)
         return message, key, account_id
 
+    def remember(self, account_id: str, key: PublicKey) -> None:
+        """Keep the key of an account, which was just made or looked up."""
+        if len(self._keys) >= _MOST_KEYS:
+            self._keys.clear()
+        self._keys[account_id] = key
+
     def forget(self, account_id: str) -> None:
         """Forget an account's key, which it changed."""
         self._keys.pop(account_id, None)
@@ -122,7 +128,5 @@ class Authenticator:
             if jwk_text is None:
                 raise AccountUnknown("There is no such account.")
             key = jws.public_key(json.loads(jwk_text))
-            if len(self._keys) >= _MOST_KEYS:
-                self._keys.clear()
-            self._keys[account_id] = key
+            self.remember(account_id, key)
         return key, account_id

@@ -81,11 +81,7 @@ class Front:
     async def _verified(self, request: web.Request, signer: Signer) -> Signed:
         if request.content_type != MediaType.JOSE:
             raise Problem(ProblemType.MALFORMED, f"The Content-Type must be {MediaType.JOSE}.", status=415)
-        try:
-            async with asyncio.timeout(_SECONDS_FOR_A_BODY):
-                body = await request.read()
-        except TimeoutError as error:
-            raise web.HTTPRequestTimeout from error
+        body = await _body(request)
         url = self.urls.of(request.raw_path)
         message, key, account_id = await self.authenticator.verify(body, url, signer)
         request[_ACCOUNT] = account_id or "-"
@@ -94,17 +90,20 @@ class Front:
         )
 
     def _response(self, answer: Answer) -> web.Response:
-        response = web.Response(body=answer.octets(), status=answer.status, content_type=answer.media_type)
-        response.headers["Cache-Control"] = "no-store"
+        headers = {
+            "Content-Type": answer.media_type,
+            "Cache-Control": "no-store",
+            REPLAY_NONCE: self.nonces.fresh(),
+        }
         if answer.index:
-            response.headers.add("Link", f'<{self.urls.of("/directory")}>;rel="index"')
+            headers["Link"] = f'<{self.urls.of("/directory")}>;rel="index"'
+        if answer.location is not None:
+            headers["Location"] = answer.location
+        if answer.retry_after is not None:
+            headers[RETRY_AFTER] = str(answer.retry_after)
+        response = web.Response(body=answer.octets(), status=answer.status, headers=headers)
         for target, relation in answer.links:
             response.headers.add("Link", f'<{target}>;rel="{relation}"')
-        response.headers[REPLAY_NONCE] = self.nonces.fresh()
-        if answer.location is not None:
-            response.headers["Location"] = answer.location
-        if answer.retry_after is not None:
-            response.headers[RETRY_AFTER] = str(answer.retry_after)
         return response
 
     def middleware(self) -> Middleware:
@@ -113,7 +112,8 @@ class Front:
         @web.middleware
         async def front(request: web.Request, handler: Handler) -> web.StreamResponse:
             started, request_id = time.perf_counter(), new_id()
-            network = network_of(self.address(request))
+            address = self.address(request)
+            network = network_of(address)
             counts = request.method == "POST"  # whoever only reads shuts nobody of its network out
             problem: Problem | None = None
             try:
@@ -138,7 +138,7 @@ class Front:
                 response.status,
                 problem.type.word if problem else "-",
                 1000 * (time.perf_counter() - started),
-                self.address(request),
+                address,
                 request.get(_ACCOUNT, "-"),
             )
             return response
@@ -163,9 +163,23 @@ class Front:
         return response
 
 
+async def _body(request: web.Request) -> bytes:
+    """Return the body. Raises HTTPRequestTimeout when it does not arrive in time; most came with their header."""
+    if request.content.is_eof():
+        return await request.read()
+    try:
+        async with asyncio.timeout(_SECONDS_FOR_A_BODY):
+            return await request.read()
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout from error
+
+
 def _agent(request: web.Request) -> str:
     """Return the software that asks, cut to what a mail can show; it says so itself."""
-    return "".join(each for each in request.headers.get("User-Agent", "") if each.isprintable())[:_LONGEST_AGENT]
+    agent = request.headers.get("User-Agent", "")
+    if not agent.isprintable():
+        agent = "".join(each for each in agent if each.isprintable())
+    return agent[:_LONGEST_AGENT]
 
 
 def _name(request: web.Request) -> str:

@@ -14,6 +14,7 @@ from protocol.resources import Account, Authorization, Directory, Identifier, Or
 from protocol.vocabulary import IdentifierType, MediaType, OrderStatus
 
 PROCESSING_SECONDS = 1
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # `json.dumps` would make one for each answer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Answer:
         """Return the body as it is sent."""
         if isinstance(self.body, bytes):
             return self.body
-        return b"" if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
+        return b"" if self.body is None else _ENCODER.encode(self.body).encode()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,6 +36,7 @@ class AccountHandlers:
     urls: Urls
     clock: Clock
     accounts_an_hour: Window
+    changes_an_hour: Window
     wrong_passwords: int
 
     async def create(self, signed: Signed) -> Answer:
@@ -57,7 +58,10 @@ class AccountHandlers:
         outcome = await self.database.write(accounts.bind, request, self.sealer, self.wrong_passwords, now)
         if isinstance(outcome, CredentialRefused):
             raise outcome
-        return self._answer(outcome.account, status=201 if outcome.fresh else 200, location=True)
+        if not outcome.fresh:
+            return self._answer(outcome.account, location=True)
+        self.authenticator.remember(outcome.account.id, signed.public_key)
+        return self._answer(outcome.account, status=201, location=True)
 
     async def update(self, signed: Signed) -> Answer:
         """Read (§6.3), update the contacts of (§7.3.2), or deactivate (§7.3.6) the account that signed."""
@@ -66,8 +70,10 @@ class AccountHandlers:
         if asked.status is not None:
             account = await self.database.write(accounts.deactivate, signed.account, self.clock.now())
         elif asked.contact is not None:
+            self.changes_an_hour.require(signed.account)
             contacts = json.dumps(asked.contact)
             account = await self.database.write(accounts.change_contact, signed.account, contacts)
+            self.changes_an_hour.count(signed.account)
         else:
             account = await self.database.lookup(accounts.show, signed.account)
         return self._answer(account)
@@ -85,6 +91,7 @@ class AccountHandlers:
 
     async def change_key(self, signed: Signed) -> Answer:
         """Change the account's key: the checks of §7.3.5, one line each."""
+        self.changes_an_hour.require(signed.account)
         inner = jws.parse_members(signed.members())
         if "jwk" not in inner.protected or "nonce" in inner.protected:
             raise Problem(ProblemType.MALFORMED, "The inner JWS of keyChange has a jwk and no nonce.")
@@ -103,6 +110,7 @@ class AccountHandlers:
         change = accounts.KeyChanged(before, jws.thumbprint(new_key), jwk, spki_sha256(new_key))
         account = await self.database.write(accounts.change_key, signed.account, change, self.clock.now())
         self.authenticator.forget(signed.account)
+        self.changes_an_hour.count(signed.account)
         return self._answer(account)
 
     def _require_own(self, signed: Signed) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import RootTransaction, insert, select
 
 from ca_server.store import Conflict, Connection, Database, Duplicate, SynchronousDatabase, Unavailable
 from tests.ca_server.store.seats import ADD, SEAT, Refused, add, claim, how_many, names
@@ -186,3 +187,24 @@ async def test_what_a_caller_cancelled_during_the_commit_asked_for_is_stored(dat
     assert isinstance(outcomes.pop(1), asyncio.CancelledError)
     assert outcomes == ["0", "2"]
     assert database.look(names) == ["0", "1", "2"]
+
+
+async def test_the_loop_goes_on_while_the_disk_is_waited_for(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is seen by then, and nobody is answered."""
+    written, commit = threading.Event(), RootTransaction.commit
+
+    def slow(transaction: RootTransaction) -> None:
+        assert written.wait(5)
+        commit(transaction)
+
+    monkeypatch.setattr(RootTransaction, "commit", slow)
+    writing = asyncio.create_task(database.write(add, "F123456-001"))
+    for _ in range(10):
+        await asyncio.sleep(0.01)
+        assert database.look(names) == []
+    assert not writing.done()
+    written.set()
+    assert await writing == "F123456-001"
+    assert database.look(names) == ["F123456-001"]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import RootTransaction
 
 from ca_server.store import Conflict, Connection, Database, Duplicate, Overloaded, SynchronousDatabase, Unavailable
 from tests.ca_server.store.seats import ForeignLock, add, claim, how_many, names
@@ -154,10 +155,10 @@ async def test_an_operation_cannot_end_the_transaction_of_its_neighbours(
     assert database.look(names) == sorted([*answered, "later"])
 
 
-async def test_nothing_raised_after_the_commit_runs_an_operation_again(
+async def test_the_next_batch_has_another_connection_after_trouble(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Giving the connection back may fail; what was committed by then is answered as it is."""
+    """Also when the one in trouble cannot be given back; what its batch asked for runs again, once each."""
 
     def broken(connection: Connection) -> None:
         raise OSError("The connection could not be given back.")
@@ -168,12 +169,17 @@ async def test_nothing_raised_after_the_commit_runs_an_operation_again(
         runs.append(cn)
         return add(connection, cn)
 
-    monkeypatch.setattr("sqlalchemy.Connection.close", broken)
+    def commit(transaction: RootTransaction) -> None:
+        monkeypatch.undo()
+        monkeypatch.setattr("sqlalchemy.Connection.close", broken)
+        raise OSError("The disk went away.")
+
+    monkeypatch.setattr(RootTransaction, "commit", commit)
     answers = await asyncio.gather(database.write(counted, "1"), database.write(counted, "2"))
-    monkeypatch.undo()
     assert list(answers) == ["1", "2"]
-    assert runs == ["1", "2"]
-    assert database.look(names) == ["1", "2"]
+    assert runs == ["1", "2", "1", "2"]
+    assert await database.write(counted, "3") == "3"
+    assert database.look(names) == ["1", "2", "3"]
 
 
 async def test_an_operation_that_raises_stop_iteration_is_answered_too(database: Database) -> None:

@@ -5,6 +5,7 @@ import pytest
 from ca_server.clock import HOUR, MINUTE
 from ca_server.web.limits import RateLimited, Window, network_of
 from ca_server.web.nonces import Nonces
+from keys.generate import generate
 from protocol import base64url
 from tests.ca_server.web.caller import JOSE, Caller, Reply
 from tests.ca_server.web.conftest import Opened
@@ -113,7 +114,7 @@ async def test_limits_that_are_off_count_nothing(office: Office) -> None:
     assert {reply.status for reply in await fail(caller, 50)} == {400}
 
 
-# --- accounts of an address, orders of an account
+# --- accounts of an address, orders and changes of an account
 
 
 async def test_new_accounts_of_an_address_are_limited_by_the_hour(opened: Opened) -> None:
@@ -150,6 +151,32 @@ async def test_the_open_order_again_is_no_new_order(opened: Opened) -> None:
         (await caller.bind(office.invitation())).must(201)
         locations = {(await caller.order()).must(201).location for _ in range(15)}
         assert len(locations) == 1
+
+
+async def test_changes_of_key_and_contacts_of_an_account_are_limited_by_the_hour(opened: Opened) -> None:
+    async with opened(limits=ON | {"changes_an_hour": 3}) as office:
+        caller, other = office.caller(), office.caller()
+        (await caller.bind(office.invitation(1))).must(201)
+        (await other.bind(office.invitation(2))).must(201)
+        contact = {"contact": ["mailto:pc@midori.example"]}
+        for _ in range(2):
+            (await caller.post(caller.account or "", contact)).must(200)
+        await change_key(caller)
+        reply = await caller.post(caller.account or "", contact)
+        assert reply.refusal == LIMITED
+        assert reply.headers["Retry-After"] == "3600"
+        inner = caller.key_change(generate("P-256"))
+        assert (await caller.post("/acme/key-change", inner)).refusal == LIMITED
+        (await caller.post(caller.account or "")).must(200)
+        (await other.post(other.account or "", contact)).must(200)
+        office.clock.pass_by(hours=1)
+        await change_key(caller)
+
+
+async def change_key(caller: Caller) -> None:
+    key = generate("P-256")
+    (await caller.post("/acme/key-change", caller.key_change(key))).must(200)
+    caller.key = key
 
 
 # --- the window by itself
@@ -255,11 +282,18 @@ def test_a_used_nonce_is_remembered_as_long_as_it_would_open(made_at: int, used_
     assert nonces.opened(nonce) is None
 
 
-def test_used_nonces_are_forgotten_after_their_time() -> None:
-    clock = TurnedClock(NOW)
-    nonces = Nonces(clock)
-    for _ in range(10):
-        for _ in range(100):
-            nonces.redeem(opened_number(nonces, nonces.fresh()))
-        clock.pass_by(hours=1, seconds=1)
-    assert len(nonces._redeemed) + len(nonces._redeemed_before) <= 200
+def test_memory_does_not_grow_and_what_it_cannot_hold_is_no_nonce_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of eight octets one is always cleared for those to come: 56 nonces are remembered, and no older one opens."""
+    monkeypatch.setattr("ca_server.web.nonces._RING_BYTES", 8)
+    nonces = Nonces(TurnedClock(NOW))
+    given = []
+    for lap in range(300):
+        given.append(nonces.fresh())
+        if lap % 3 == 0:
+            assert nonces.redeem(opened_number(nonces, given[lap]))
+        open_ones = [number for nonce in given if (number := nonces.opened(nonce)) is not None]
+        assert open_ones == list(range(max(0, lap - 55), lap + 1))
+    assert len(nonces._redeemed) == 8
+    redeemed = [number for number in open_ones if not nonces.redeem(number)]
+    assert redeemed == [number for number in open_ones if number % 3 == 0]
+    assert not any(nonces.redeem(number) for number in range(300))
