@@ -137,7 +137,7 @@ def _address(listen: str) -> tuple[str, int]:
 
 def responders_of(config: Config) -> Supervisor:
     """Return who runs the processes that answer at the plain http address."""
-    command = [sys.executable, "-m", "ca_server.responding", str(config.path)]
+    command = [sys.executable, "-P", "-m", "ca_server.responding", str(config.path)]
     return Supervisor(command, config.responder.workers or os.cpu_count() or 1, _address(config.server.http_listen))
 
 

@@ -33,7 +33,7 @@ _GOOD_DER: Final = ocsp.status_der(ocsp.GOOD)
 
 _TAG_BYTES: Final = 16
 _LONGEST_KEY: Final = 4 + ocsp.MAX_SERIAL_BYTES
-_SECONDS_BETWEEN_COMPLAINTS: Final = 1.0
+_SECONDS_BETWEEN_COMPLAINTS: Final = 60.0
 
 Records = Callable[[str, str], ocsp.OcspStatus]
 """Tells how a serial (hex) of an issuer (name) stands. Raises anything when that cannot be known."""
@@ -213,7 +213,7 @@ class Answers:
         return Answer(answer, now, until, signature[-_TAG_BYTES:].hex().encode())
 
     def _complain(self, trouble: str) -> None:
-        """Log an error with its trace, once a second: strangers ask thousands of times."""
+        """Log an error with its trace, once a minute: strangers ask thousands of times a second."""
         if not 0 <= time.monotonic() - self._complained < _SECONDS_BETWEEN_COMPLAINTS:
             self._complained = time.monotonic()
             log.exception(trouble)

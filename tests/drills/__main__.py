@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.drills import canaries, crash, disk, fuzz, mail, race, slow, tls, walks
+from tests.drills import canaries, crash, disk, flood, fuzz, mail, ocsp, race, seen, slow, tls, walks
 from tests.drills.figures import Figure, missed, table
 
 DRILLS: dict[str, Callable[[Path], list[Figure]]] = {
@@ -16,10 +16,13 @@ DRILLS: dict[str, Callable[[Path], list[Figure]]] = {
     "fuzz": fuzz.drill,
     "disk": disk.drill,
     "mail": mail.drill,
+    "ocsp": ocsp.drill,
     "slow": slow.drill,
     "tls": tls.drill,
     "walks": walks.drill,
     "canaries": canaries.drill,
+    "seen": seen.drill,
+    "flood": flood.drill,
 }
 
 

@@ -3,7 +3,7 @@ failed proves nothing.
 
     python planted.py [--witness FILE] [--defect NAME] [--hurry] [--impatient] PROGRAM ARGUMENTS…
 
-(PROGRAM is not looked at.)
+(PROGRAM is not looked at. The responder's processes are started with the same defects, `responding` in its place.)
 
 The witness writes down every serial that the key signs at the moment it signs, as a signing device's own log does: what
 was signed and never recorded is seen nowhere else. `--hurry` has mails wait a second where they wait longer: after a
@@ -18,10 +18,10 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ca_server import cli, keyring
+from ca_server import cli, keyring, responding
 from ca_server.authority import der
 from ca_server.authority.signer import Signer
 from ca_server.domain.orders import OrderFacts
@@ -31,6 +31,9 @@ from ca_server.notices.mailer import Accepted, Outage, SmtpMailer
 from ca_server.operations import accounts as operations
 from ca_server.operations import delivery, enrolment, issuance
 from ca_server.responder import routes as responder
+from ca_server.responder import wire
+from ca_server.responder.keeper import Keeper
+from ca_server.responder.supervisor import Supervisor
 from ca_server.store import accounts, audit, certificates, orders
 from ca_server.web import doorman, entrance, front
 from ca_server.web.handlers import orders as orders_web
@@ -38,6 +41,7 @@ from keys.csr import parse_signing_request
 from keys.errors import KeysError
 
 _VERSION_TAG = b"\xa0"
+_RESPONDING = "responding"
 
 
 def sign_before_planning() -> None:
@@ -140,6 +144,21 @@ def old_ciphers() -> None:
     _replace(keyring, "load_tls", loading)
 
 
+def follow_late() -> None:
+    """The keeper reads the changes every three seconds, and says all the while that it has just read them."""
+    follow = Keeper.follow
+    read = [0.0]
+
+    def late(self: Keeper) -> None:
+        if time.monotonic() - read[0] < 3:
+            self._keeping.beat(time.monotonic())
+            return
+        read[0] = time.monotonic()
+        follow(self)
+
+    _replace(Keeper, "follow", late)
+
+
 _KIDS: dict[str, str] = {}
 DEFECTS: dict[str, Callable[[], None]] = {
     plant.__name__.replace("_", "-"): plant
@@ -151,6 +170,7 @@ DEFECTS: dict[str, Callable[[], None]] = {
         take_for_granted,
         wait_for_ever,
         old_ciphers,
+        follow_late,
     )
 }
 
@@ -181,6 +201,7 @@ def _wait_for_the_slow(seconds: int) -> None:
     for reading in (front, responder):
         _replace(reading, "_SECONDS_FOR_A_BODY", seconds)
     _replace(entrance, "_SECONDS_FOR_A_FAREWELL", seconds)
+    _replace(wire, "_SECONDS_OF_PATIENCE", seconds)
 
 
 def _hurry() -> None:
@@ -188,6 +209,15 @@ def _hurry() -> None:
     for name in ("_LEASE_SECONDS", "_FIRST_PAUSE", "_LONGEST_PAUSE"):
         _replace(delivery, name, 1)
     _replace(mailer, "_TIMEOUT_SECONDS", 4)  # sixteen mails at once take more than one where the machine is busy
+
+
+def _plant_in_processes(options: list[str]) -> None:
+    begin = Supervisor.__init__
+
+    def beginning(self: Supervisor, command: Sequence[str], workers: int, address: tuple[str, int]) -> None:
+        begin(self, [sys.executable, __file__, *options, _RESPONDING, *command[3:]], workers, address)
+
+    _replace(Supervisor, "__init__", beginning)
 
 
 def main() -> None:
@@ -207,6 +237,9 @@ def main() -> None:
         _wait_for_the_slow(2)
     if asked.defect:
         DEFECTS[asked.defect]()
+    if asked.command[0] == _RESPONDING:
+        sys.exit(responding.main(asked.command[1:]))
+    _plant_in_processes((["--defect", asked.defect] if asked.defect else []) + ["--impatient"] * asked.impatient)
     sys.argv = asked.command
     cli.main()
 

@@ -23,6 +23,7 @@ from tests.drills.letters import letters
 from tests.end_to_end.agency import Agency
 from tests.end_to_end.days import Days
 from tests.end_to_end.days import days as passing_days
+from tests.end_to_end.questions import judge
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +42,8 @@ class Stop:
     crl_age: datetime.timedelta
     ocsp_age: datetime.timedelta
     ocsp_good: bool
+    told: set[str]
+    """What many connections were told about the certificate: each answer was judged by the time that it is there."""
     renewal: Any
     """What `warifu renew` said on the PC whose agent runs."""
     findings: list[str]
@@ -107,7 +110,9 @@ def _looked(agency: Agency, days: Days, home: Path, renewal: Any, findings: list
     number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
     good = answer.certificate_status is ocsp.OCSPCertStatus.GOOD
     ages = days.now - crl.last_update_utc, days.now - answer.this_update_utc
-    return Stop(mails, number, *ages, good, renewal, findings)
+    asked, serial = judge(agency.chain, lambda: days.now), answer.serial_number
+    told = {asked.ask(agency.http_port, serial).word for _ in range(12)}
+    return Stop(mails, number, *ages, good, told, renewal, findings)
 
 
 def _crl(agency: Agency) -> x509.CertificateRevocationList:
@@ -159,6 +164,7 @@ def test_the_agent_renews_once_whatever_the_clock_does(journey: Journey) -> None
 def test_crl_and_ocsp_are_of_the_new_time_after_each_jump(journey: Journey, stop: int) -> None:
     seen = journey.stops[stop]
     assert seen.ocsp_good
+    assert seen.told == {"good"}
     for age in (seen.crl_age, seen.ocsp_age):
         assert datetime.timedelta() <= age <= _FRESH
 

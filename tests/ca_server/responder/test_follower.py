@@ -62,10 +62,12 @@ def test_while_there_is_more_it_is_asked_at_once(source: Source) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"<html>", b"[]", b"null", b"{}", b"\xff", b"[" * 100_000, b'{"until": 1, "last": 1, "changes": [], "newest": ""}',
+        b"", b"<html>", b"[]", b"null", b"{}", b"\xff", b"[" * 100_000,
+        b'{"until": 1, "last": 1, "changes": [], "newest": ""}',
         b'{"until": "x", "last": 1, "changes": [], "newest": "", "files": {}}',
         b'{"until": 1, "last": 1, "changes": [[1, 2]], "newest": "", "files": {}}',
-        b'{"until": 1, "last": 1, "changes": [7], "newest": "", "files": {}}', b'{"until": 1, "last": 1, "changes": [], "newest": "", "files": 7}',
+        b'{"until": 1, "last": 1, "changes": [7], "newest": "", "files": {}}',
+        b'{"until": 1, "last": 1, "changes": [], "newest": "", "files": 7}',
     ],
 )  # fmt: skip
 def test_an_answer_that_cannot_be_read_is_trouble_of_one_kind(source: Source, body: bytes) -> None:
