@@ -6,6 +6,7 @@ then the supervisor is gone. Of keys it opens the OCSP signers', and no other. T
 
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 import os
@@ -19,42 +20,37 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 import lmdb
 
 from ca_server import config as configuration
-from ca_server import keyring, store
-from ca_server.authority import ocsp
+from ca_server import keyring
 from ca_server.authority.signer import Signer
 from ca_server.clock import HOUR, MINUTE, Clock, SystemClock
 from ca_server.config import Config, IssuingAuthority
-from ca_server.operations.publication import told
 from ca_server.responder.answers import Answers, Issuing
-from ca_server.responder.follower import Follower, no_records
-from ca_server.responder.keeper import Changes, Keeper
 from ca_server.responder.ready import Keeping, ReadyStore
 from ca_server.responder.routes import Responder, application
 from ca_server.responder.signers import SignerOnDisk
 from ca_server.responder.supervisor import BACKLOG
 from ca_server.responder.wire import Desk, Line
-from ca_server.store import standings
-from ca_server.web.doorman import Doorman, House
+from ca_server.web.doorman import Doorman, House, tells_no_request_line
 from ca_server.web.entrance import Entrance, room
-from ca_server.web.front import tells_no_request_line
 from ca_server.web.headers import headers
 from keys.errors import KeysError
 
-log = logging.getLogger("ca_server.responding")
+if TYPE_CHECKING:  # the store takes as long to import as all else, and a killed worker is waited for
+    from ca_server.authority import ocsp
+    from ca_server.responder.follower import Follower
+    from ca_server.responder.records import Records
 
-Found = TypeVar("Found")
+log = logging.getLogger("ca_server.responding")
 
 _SECONDS_OF_A_TICK = 0.1
 _SECONDS_OF_WORK = 0.05  # of each tick while there is something to sign: half a core at the most
 _SECONDS_BETWEEN_ALARMS = 60
 _SECONDS_BETWEEN_LOOKS = 1
-_SECONDS_LEFT_ALONE = 0.5
-_SECONDS_FOR_A_LOCK = 0.1
 
 
 def main(arguments: list[str]) -> int:
@@ -113,53 +109,11 @@ def _loading(authority: IssuingAuthority) -> Callable[[], Signer]:
     return lambda: keyring.load_signer(authority.ocsp_certificate, authority.ocsp_key, authority.ocsp_passphrase_file)
 
 
-class Records:
-    """The records on this machine, opened when they are first asked, and again after trouble or when others lie there.
-
-    After trouble they are left alone for a moment: thousands a second may ask.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._glass: store.Glass | None = None
-        self._stamp = (0, 0)
-        self._left_alone_until = 0.0
-
-    def since(self, after: int, most: int, witness: standings.Witness | None) -> standings.Stretch:
-        """Return the changes after a place."""
-        return self._look(lambda connection: standings.since(connection, after, most, witness))
-
-    def told(self, issuer: str, serial: str) -> ocsp.OcspStatus:
-        """Return how a certificate stands."""
-        return self._look(lambda connection: told(connection, issuer, serial))
-
-    def _look(self, operation: Callable[[store.Connection], Found]) -> Found:
-        if time.monotonic() < self._left_alone_until:
-            raise store.Unavailable("The records could not be read a moment ago.")
-        try:
-            return self._opened().look(operation)
-        except Exception:
-            self._left_alone_until = time.monotonic() + _SECONDS_LEFT_ALONE
-            self._close()
-            raise
-
-    def _opened(self) -> store.Glass:
-        found = self._path.stat()
-        stamp = found.st_dev, found.st_ino
-        if self._glass is None or stamp != self._stamp:
-            self._close()
-            self._glass, self._stamp = store.Glass(self._path, _SECONDS_FOR_A_LOCK), stamp
-        return self._glass
-
-    def _close(self) -> None:
-        if self._glass is not None:
-            with contextlib.suppress(Exception):
-                self._glass.close()
-            self._glass = None
-
-
 def _keep(config: Config, signers: Signers) -> None:
-    changes: Changes = _follower(config) if config.responder.source else Records(config.server.database)
+    from ca_server.responder.keeper import Keeper
+    from ca_server.responder.records import Records
+
+    changes = _follower(config) if config.responder.source else Records(config.server.database)
     folder, answer_seconds = config.responder.ready_folder, config.authority.ocsp_answer_minutes * MINUTE
     clock = SystemClock()
 
@@ -192,7 +146,9 @@ def _keep(config: Config, signers: Signers) -> None:
                 log.exception("ALARM: the answers kept ready cannot be kept up; OCSP asks the records meanwhile")
 
 
-def _follower(config: Config) -> Follower:
+def _follower(config: Config) -> "Follower":
+    from ca_server.responder.follower import Follower
+
     settings = config.responder
     trust = ssl.create_default_context(cafile=settings.source_ca_file)
     return Follower(settings.source or "", keyring.feed_token(config) or "", trust, config.server.public_folder)
@@ -228,16 +184,49 @@ class PlainAddress:
         doorman.data_received(sent)
 
 
+class NoRecords:
+    """What a machine that follows another knows besides what it keeps ready."""
+
+    def prepare(self) -> None:
+        """Do nothing."""
+
+    def told(self, issuer: str, serial: str) -> "ocsp.OcspStatus":
+        """Tell nothing. Raises LookupError."""
+        raise LookupError("The source cannot be reached, and this machine holds no records.")
+
+
+class LateRecords:
+    """The records on this machine; what reads them is imported when there is time, or when they are asked."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @functools.cached_property
+    def _records(self) -> "Records":
+        from ca_server.responder.records import Records
+
+        return Records(self._path)
+
+    def prepare(self) -> None:
+        """Import what reads them."""
+        assert self._records  # noqa: S101 - it is made here
+
+    def told(self, issuer: str, serial: str) -> "ocsp.OcspStatus":
+        """Return how a certificate stands."""
+        return self._records.told(issuer, serial)
+
+
 async def _work(config: Config, signers: Signers, number: int) -> None:
     clock = SystemClock()
-    records = no_records if config.responder.source else Records(config.server.database).told
-    answers = Answers(signers.issuing, None, records, config.authority.ocsp_answer_minutes * MINUTE, clock)
+    records = NoRecords() if config.responder.source else LateRecords(config.server.database)
+    answers = Answers(signers.issuing, None, records.told, config.authority.ocsp_answer_minutes * MINUTE, clock)
     address = PlainAddress(answers, config.server.public_folder, clock)
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     _heed(lambda: loop.call_soon_threadsafe(over.set))
     await address.open(socket.socket(fileno=number))
     ready = _looked_for(None, answers, config)
     _ready()
+    await asyncio.to_thread(records.prepare)
     while not over.is_set():
         signers.look()
         ready = _looked_for(ready, answers, config)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ca_server.authority import ocsp
 from ca_server.operations.publication import place
 from ca_server.store.standings import Standing, Stretch, Witness
 
@@ -28,15 +27,6 @@ _FOLDERS: Final = {".crl": "crl", ".cer": "ca"}
 
 class SourceTrouble(Exception):
     """The source cannot be reached, refuses, or says what nobody understands."""
-
-
-class NoRecords(Exception):
-    """This machine holds no records: how a certificate stands is not known here at the moment."""
-
-
-def no_records(issuer: str, serial: str) -> ocsp.OcspStatus:
-    """Tell nothing. Raises NoRecords."""
-    raise NoRecords("The source cannot be reached, and this machine holds no records.")
 
 
 class Follower:

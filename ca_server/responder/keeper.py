@@ -52,7 +52,9 @@ class Keeper:
         self._by_key = {each.key: each for each in issuing}
         self._answer_seconds = answer_seconds
         self._clock = clock
-        self._place, self._witness = keeping.place(), keeping.witness()
+        self._place = keeping.place()
+        witness = keeping.witness()
+        self._witness = None if witness is None else Witness(*witness)
         self._walked_to: bytes | None = b""
         self._walk_began = clock.now()
         self._signers = self._marks()

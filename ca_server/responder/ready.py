@@ -19,8 +19,6 @@ from typing import Final, NamedTuple, Self
 
 import lmdb
 
-from ca_server.store.standings import Witness
-
 _MAP_BYTES: Final = 16 << 30  # of address space: some fifty million certificates
 _MOST_READERS: Final = 256
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -139,7 +137,7 @@ class Keeping(ReadyStore):
         return cls(environment, create=True)
 
     def put(
-        self, entries: Iterable[tuple[bytes, Entry]], place: int | None = None, witness: Witness | None = None
+        self, entries: Iterable[tuple[bytes, Entry]], place: int | None = None, witness: tuple[int, str] | None = None
     ) -> None:
         """Keep entries, up to which place they tell the changes, and the newest change, at once or not at all."""
         with self._environment.begin(write=True) as transaction:
@@ -148,16 +146,16 @@ class Keeping(ReadyStore):
             if place is not None:
                 transaction.put(b"place", _NUMBER.pack(place), db=self._state)
             if witness is not None:
-                value = _NUMBER.pack(witness.place) + witness.serial.encode("ascii")
+                value = _NUMBER.pack(witness[0]) + witness[1].encode("ascii")
                 transaction.put(b"witness", value, db=self._state)
 
-    def witness(self) -> Witness | None:
-        """Return the newest change when changes were read the last time, or None before the first."""
+    def witness(self) -> tuple[int, str] | None:
+        """Return place and serial of what was the newest change when changes were read last; None before."""
         with self._environment.begin() as transaction:
             value = transaction.get(b"witness", db=self._state)
         if value is None:
             return None
-        return Witness(_NUMBER.unpack_from(value)[0], value[_NUMBER.size :].decode("ascii"))
+        return _NUMBER.unpack_from(value)[0], value[_NUMBER.size :].decode("ascii")
 
     def beat(self, moment: float) -> None:
         """Record that at `moment` the changes were read to their end."""

@@ -12,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from ca_server.ids import new_id
@@ -33,11 +32,6 @@ _SHOWN = frozenset({404, 408, 413, 429})
 """Statuses that a person is shown a page for, as for all from 500 on."""
 _ROUTE: web.RequestKey[str] = web.RequestKey("route", str)
 _ACCOUNT: web.RequestKey[str] = web.RequestKey("account", str)
-
-
-def tells_no_request_line(record: logging.LogRecord) -> bool:
-    """Let all pass that aiohttp logs but lines that it could not read: a one-time URL with a blank in it is one."""
-    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
 @dataclasses.dataclass(frozen=True)

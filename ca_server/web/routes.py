@@ -9,9 +9,10 @@ from aiohttp import web
 from ca_server.web.authenticate import Signed, Signer
 from ca_server.web.blank_forms import BlankForms
 from ca_server.web.documents import DocumentPages
+from ca_server.web.doorman import tells_no_request_line
 from ca_server.web.enrolment_page import EnrolmentPage
 from ca_server.web.feed import PATH, Feed
-from ca_server.web.front import Front, tells_no_request_line
+from ca_server.web.front import Front
 from ca_server.web.handlers.accounts import AccountHandlers
 from ca_server.web.handlers.certificates import CertificateHandlers
 from ca_server.web.handlers.orders import OrderHandlers

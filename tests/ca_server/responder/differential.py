@@ -23,9 +23,8 @@ from ca_server.responder.answers import Answers
 from ca_server.responder.routes import Responder, application
 from ca_server.responding import PlainAddress
 from ca_server.web import doorman
-from ca_server.web.doorman import Doorman, Guest
+from ca_server.web.doorman import Doorman, Guest, tells_no_request_line
 from ca_server.web.entrance import Entrance
-from ca_server.web.front import tells_no_request_line
 from protocol.vocabulary import RevocationReason
 from tests.ca_server.responder import asking
 from tests.ca_server.responder.stand import Hand, Register, issuing, the_house

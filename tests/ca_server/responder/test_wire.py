@@ -17,7 +17,7 @@ from ca_server.authority.ocsp import MAX_REQUEST_BYTES
 from ca_server.clock import HOUR
 from ca_server.responder import wire
 from ca_server.responding import PlainAddress
-from ca_server.web.front import tells_no_request_line
+from ca_server.web.doorman import tells_no_request_line
 from tests.ca_server.responder.asking import GOOD, UNKNOWN, about, get, post
 from tests.ca_server.responder.differential import Client, Said, always_the_same, read
 from tests.ca_server.responder.stand import the_house
