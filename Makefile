@@ -34,7 +34,7 @@ rehearsal: $(READY)
 	@$(BIN)/python -m tests.rehearsal --picture rehearsal.svg
 
 bench: $(READY)
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench --json bench.json --picture bench.svg
 
 screenshots: $(READY)
 	@$(BIN)/python -m tests.screenshots

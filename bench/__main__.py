@@ -1,84 +1,80 @@
-"""`make bench`: full durable enrolments over TLS on one core, beside pebble, five interleaved rounds.
+"""`make bench`: every figure of the README by one command in one run, peers beside us.
 
-Each chain that comes back is read and counted before its round counts. Prints medians and spread, rate and CPU per
-enrolment, and the ratio of each round's pair, since the machine's own speed drifts.
+What a server answers is judged before it is timed. Servers take turns in five rounds; a figure is the median of the
+rounds with the least and the most, a ratio is taken pair by pair. CPU is user's and system's time of a server's whole
+process tree. A section that fails is told of, and the others go on.
 """
 
 import argparse
-import asyncio
-import contextlib
 import os
-import statistics
 import sys
 import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cryptography import x509
+from bench import client, crl, enrolment, growth, ocsp, picture, report
+from bench.figures import Findings
+from bench.rounds import Asked, Step
 
-from bench.caller import load
-from bench.peers import CLIENT_CORE, Peer, cpu_seconds, pebble, warifu
-
-_WARM_UP = 60
+SECTIONS: dict[str, Callable[[Asked], Iterator[Step]]] = {
+    "ocsp": ocsp.steps,
+    "crl": crl.steps,
+    "growth": growth.steps,
+    "enrolment": enrolment.steps,
+    "client": client.steps,
+}
 
 
 def main() -> int:
-    """Run the benchmark and print its table."""
-    arguments = argparse.ArgumentParser(prog="bench", description=__doc__)
-    arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--enrolments", type=int, default=300, help="a round and peer")
-    arguments.add_argument("--at-once", type=int, default=32)
-    asked = arguments.parse_args()
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {CLIENT_CORE})
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="warifu-bench-")))
-        peers: list[Peer] = [stack.enter_context(warifu(folder / "warifu"))]
-        other = stack.enter_context(pebble(folder / "pebble"))
-        if other is None:
-            print("pebble is not installed (Debian: pebble); measuring ours alone", file=sys.stderr)
-        else:
-            peers.append(other)
-        rounds: dict[str, list[tuple[float, float, float, float]]] = {peer.name: [] for peer in peers}
-        for peer in peers:
-            _measure(peer, _WARM_UP, asked.at_once)
-        for number in range(asked.rounds):
-            for peer in peers:
-                figures = _measure(peer, asked.enrolments, asked.at_once)
-                rounds[peer.name].append(figures)
-                print(f"round {number + 1} {peer.name}: {figures[0]:.0f}/s, {figures[1]:.0f} µs CPU", file=sys.stderr)
-    _report(rounds)
-    return 0
+    """Measure what was asked for, print it, and return 1 when something failed."""
+    words = argparse.ArgumentParser(prog="python -m bench", description="\n".join(__doc__.splitlines()[:1]))
+    words.add_argument(
+        "sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all when none is named"
+    )
+    words.add_argument("--quick", action="store_true", help="one short round on small records: does it all work?")
+    words.add_argument("--rounds", type=int, default=5)
+    words.add_argument("--json", type=Path, metavar="FILE", help="write every round's values")
+    words.add_argument("--picture", type=Path, metavar="FILE", help="draw the figures (SVG)")
+    words.add_argument("--markdown", action="store_true", help="print tables for the README instead")
+    asked = words.parse_args()
+    unknown = [name for name in asked.sections if name not in SECTIONS]
+    if unknown:
+        words.error(f"there is no section {', '.join(unknown)}")
+    began, load = time.monotonic(), os.getloadavg()[0]
+    found = []
+    for name in asked.sections or SECTIONS:
+        with tempfile.TemporaryDirectory(prefix=f"warifu-bench-{name}-", ignore_cleanup_errors=True) as folder:
+            plan = Asked(Path(folder), 1, 1, True) if asked.quick else Asked(Path(folder), asked.rounds)
+            found.append(measured(name, plan))
+    machine = report.machine(load, time.monotonic() - began, quick=asked.quick)
+    print(report.markdown(machine, found) if asked.markdown else report.text(machine, found))
+    if asked.json is not None:
+        asked.json.write_text(report.json_of(machine, found), "utf-8")
+    if asked.picture is not None:
+        asked.picture.write_text(picture.drawn(machine, found), "utf-8")
+    return 1 if any(each.faults for each in found) else 0
 
 
-def _measure(peer: Peer, count: int, at_once: int) -> tuple[float, float, float, float]:
-    """Return enrolments a second, server CPU µs an enrolment, median latency in ms, requests an enrolment."""
-    jobs = peer.jobs(count)
-    before = cpu_seconds(peer.pid)
-    done = asyncio.run(load(peer.directory_url, peer.root, jobs, at_once))
-    used = cpu_seconds(peer.pid) - before
-    serials = {x509.load_pem_x509_certificates(chain)[0].serial_number for chain in done.chains}
-    assert len(serials) == count, "each enrolment must bring a certificate of its own"
-    latency = 1000 * statistics.median(done.latencies)
-    return count / done.seconds, 1e6 * used / count, latency, done.requests / count
+def measured(name: str, asked: Asked) -> Findings:
+    """Carry a section out; what fails is noted and takes nothing else with it."""
+    findings = Findings(name)
+    try:
+        for what, step in SECTIONS[name](asked):
+            print(f"{name}: {what}", file=sys.stderr)
+            try:
+                findings.tables.append(step())
+            except Exception as error:
+                _note(findings, f"{what}: {error}")
+    except Exception as error:
+        _note(findings, str(error))
+    return findings
 
 
-def _report(rounds: dict[str, list[tuple[float, float, float, float]]]) -> None:
-    print(f"{'':8} {'enrolments/s':>20} {'CPU µs each':>22} {'ms':>6} {'requests':>9}")
-    for name, figures in rounds.items():
-        rates, cpus, latencies, requests = (list(column) for column in zip(*figures, strict=True))
-        print(
-            f"{name:8} {_spread(rates):>20} {_spread(cpus):>22} {statistics.median(latencies):>6.0f} "
-            f"{statistics.median(requests):>9.1f}"
-        )
-    if len(rounds) == 2:
-        ours, theirs = rounds.values()
-        rate = [one[0] / other[0] for one, other in zip(ours, theirs, strict=True)]
-        cpu = [other[1] / one[1] for one, other in zip(ours, theirs, strict=True)]
-        print(f"ratio    {_spread(rate, 2):>20} {_spread(cpu, 2):>22}   (more is better for us)")
-
-
-def _spread(values: list[float], digits: int = 0) -> str:
-    return f"{statistics.median(values):.{digits}f} [{min(values):.{digits}f}–{max(values):.{digits}f}]"
+def _note(findings: Findings, fault: str) -> None:
+    traceback.print_exc(file=sys.stderr)
+    findings.faults.append(fault)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import json
 import ssl
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import aiohttp
 
@@ -78,7 +79,7 @@ class Caller:
         headers, _ = await self._post(job, url, payload, None)
         return headers["Location"]
 
-    async def _order(self, job: Job, account: str) -> tuple[str, dict[str, object]]:
+    async def _order(self, job: Job, account: str) -> tuple[str, dict[str, Any]]:
         payload = {"identifiers": [{"type": "dns", "value": job.name}]}
         headers, order = await self._post(job, self._directory["newOrder"], payload, account)
         return headers["Location"], order
@@ -88,13 +89,13 @@ class Caller:
         authorization = await self._read(job, account, url)
         if authorization["status"] == "valid":
             return
-        challenge = next(each for each in authorization["challenges"] if each["type"] == "http-01")  # type: ignore[attr-defined]
+        challenge = next(each for each in authorization["challenges"] if each["type"] == "http-01")
         await self._post(job, challenge["url"], {}, account)
         while authorization["status"] == "pending":
             await asyncio.sleep(_POLL_SECONDS)
             authorization = await self._read(job, account, url)
 
-    async def _read(self, job: Job, account: str, url: str) -> dict[str, object]:
+    async def _read(self, job: Job, account: str, url: str) -> dict[str, Any]:
         return (await self._post(job, url, None, account))[1]
 
     async def _download(self, job: Job, account: str, url: str) -> bytes:
@@ -110,7 +111,7 @@ class Caller:
 
     async def _post(
         self, job: Job, url: str, payload: object, account: str | None
-    ) -> tuple[Mapping[str, str], dict[str, object]]:
+    ) -> tuple[Mapping[str, str], dict[str, Any]]:
         for _ in range(10):
             data = await self._signed(job, url, payload, account)
             async with self._session.post(url, data=data, headers=_JOSE, ssl=self._trust) as answer:

@@ -1,12 +1,8 @@
-"""The servers that are measured, each on one core of its own: ours, and Debian's pebble, which keeps all in memory."""
+"""The ACME servers that are measured, each on one core: ours, and Debian's pebble, which keeps all in memory."""
 
 import contextlib
 import json
 import os
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -14,13 +10,13 @@ from typing import Protocol
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bench.caller import Job
+from bench.processes import SERVER_CORE, pinned, program, running, wait_until_listening
 from ca_server.authority.hierarchy import HierarchyProfile, make_tls_authority, make_tls_server
 from ca_server.clock import SystemClock
 from keys.generate import generate
 from keys.keystore import save_key
 from tests.end_to_end.agency import Agency, free_ports
 
-SERVER_CORE, CLIENT_CORE = 0, 1
 _A_FORM = 100
 
 
@@ -36,11 +32,6 @@ class Peer(Protocol):
         """Return fresh enrolments to be made, all their keys ready."""
 
 
-def pinned(core: int) -> list[str]:
-    """Return the prefix of a command that keeps it on one core."""
-    return ["taskset", "--cpu-list", str(core)] if (os.cpu_count() or 1) > 1 else []
-
-
 class Warifu:
     """Ours: TLS, EAB checked, SQLite with every commit synced, linted, mails queued and delivered."""
 
@@ -50,7 +41,6 @@ class Warifu:
         assert agency.process is not None
         self._agency = agency
         self._institution = 100_000
-        self._used: set[str] = set()
         self.pid = agency.process.pid
         self.directory_url = agency.public_url + "/directory"
         self.root = str(agency.root)
@@ -67,14 +57,14 @@ class Warifu:
 
 
 @contextlib.contextmanager
-def warifu(folder: Path) -> Iterator[Warifu]:
-    """Run ours."""
-    agency = Agency(folder)
+def warifu(agency: Agency, *, balances: bool = True) -> Iterator[Warifu]:
+    """Run an agency; its books must balance at the end, unless a generator wrote in them."""
     agency.serve_prefix = pinned(SERVER_CORE)
     agency.serve()
     try:
         yield Warifu(agency)
-        agency.balance()
+        if balances:
+            agency.balance()
     finally:
         agency.stop()
 
@@ -97,12 +87,9 @@ class Pebble:
 
 
 @contextlib.contextmanager
-def pebble(folder: Path) -> Iterator[Pebble | None]:
-    """Run pebble, or give None where it is not installed (Debian: pebble)."""
-    program = shutil.which("pebble")
-    if program is None:
-        yield None
-        return
+def pebble(folder: Path) -> Iterator[Pebble]:
+    """Run pebble. Raises Missing where it is not installed."""
+    path = program("pebble", "pebble")
     folder.mkdir(parents=True)
     port, management, http, tls = free_ports(4)
     root = _certify(folder)
@@ -123,15 +110,10 @@ def pebble(folder: Path) -> Iterator[Pebble | None]:
         "PEBBLE_WFE_NONCEREJECT": "0",
         "GOMAXPROCS": "1",
     }
-    command = [*pinned(SERVER_CORE), program, "-config", str(folder / "pebble.json")]
-    with (folder / "pebble.log").open("wb") as log:
-        process = subprocess.Popen(command, env=variables, stdout=log, stderr=log)
-    try:
-        _wait_for(port)
+    log = folder / "pebble.log"
+    with running([*pinned(SERVER_CORE), path, "-config", str(folder / "pebble.json")], log, variables) as process:
+        wait_until_listening(port, process, log)
         yield Pebble(process.pid, f"https://localhost:{port}/dir", str(root))
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def _certify(folder: Path) -> Path:
@@ -144,19 +126,3 @@ def _certify(folder: Path) -> Path:
     (folder / "server.pem").write_bytes(server.certificate.public_bytes(Encoding.PEM))
     save_key(folder / "server.key", server.private_key, None)
     return folder / "root.pem"
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        time.sleep(0.05)
-    raise TimeoutError(f"nothing listens on {port}")
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process and its threads have used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
