@@ -51,6 +51,8 @@ _SECONDS_OF_A_TICK = 0.1
 _SECONDS_OF_WORK = 0.05  # of each tick while there is something to sign: half a core at the most
 _SECONDS_BETWEEN_ALARMS = 60
 _SECONDS_BETWEEN_LOOKS = 1
+_SECONDS_FOR_CHANGES = 3
+_SECONDS_FOR_A_FILE = 15 * MINUTE
 
 
 def main(arguments: list[str]) -> int:
@@ -121,6 +123,9 @@ def _keep(config: Config, signers: Signers) -> None:
         keeping = Keeping.open(folder)
         return keeping, Keeper(keeping, changes, signers.issuing, answer_seconds, clock)
 
+    meanwhile = "those that are there are given while they are valid"
+    if not config.responder.source:
+        meanwhile = "OCSP asks the records meanwhile"
     keeping, keeper = begun()
     _heed(lambda: os._exit(0))  # nothing here is left half done
     _ready()
@@ -143,15 +148,20 @@ def _keep(config: Config, signers: Signers) -> None:
             more = False
             if time.monotonic() - alarmed >= _SECONDS_BETWEEN_ALARMS:
                 alarmed = time.monotonic()
-                log.exception("ALARM: the answers kept ready cannot be kept up; OCSP asks the records meanwhile")
+                log.exception("ALARM: changes cannot be read, or ready answers not be kept; %s", meanwhile)
 
 
 def _follower(config: Config) -> "Follower":
+    from ca_server.responder.courier import Courier
     from ca_server.responder.follower import Follower
+    from ca_server.responder.source import Source
 
     settings = config.responder
     trust = ssl.create_default_context(cafile=settings.source_ca_file)
-    return Follower(settings.source or "", keyring.feed_token(config) or "", trust, config.server.public_folder)
+    source = functools.partial(Source, settings.source or "", keyring.feed_token(config) or "", trust)
+    courier = Courier(source(_SECONDS_FOR_A_FILE), config.server.public_folder)
+    courier.start()
+    return Follower(source(_SECONDS_FOR_CHANGES), courier)
 
 
 class PlainAddress:
@@ -228,6 +238,7 @@ async def _work(config: Config, signers: Signers, number: int) -> None:
     _ready()
     await asyncio.to_thread(records.prepare)
     while not over.is_set():
+        _say("there")
         signers.look()
         ready = _looked_for(ready, answers, config)
         with contextlib.suppress(TimeoutError):
@@ -264,7 +275,12 @@ def _heed(end: Callable[[], object]) -> None:
 def _ready() -> None:
     gc.collect()
     gc.freeze()
-    print("ready", flush=True)
+    _say("ready")
+
+
+def _say(word: str) -> None:
+    """Tell the supervisor; a worker is believed to hang when it says nothing for long."""
+    print(word, flush=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from ca_server.authority import der
 from ca_server.clock import Clock
 from ca_server.responder.answers import Issuing, status_of
 from ca_server.responder.ready import NO_SIGNER, Entry, Keeping
-from ca_server.store.standings import Standing, Stretch, Witness
+from ca_server.store.standings import Standing, Stretch
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ _WALKS_OF_A_LIFE: Final = 4
 class Changes(Protocol):
     """Where the changes come from."""
 
-    def since(self, after: int, most: int, witness: Witness | None) -> Stretch:
+    def since(self, after: int, most: int, witness: str | None) -> Stretch:
         """Return the changes of at most `most` places after `after`; their last place is 0 if the witness is gone.
 
         Raises anything when they cannot be read.
@@ -52,9 +52,10 @@ class Keeper:
         self._by_key = {each.key: each for each in issuing}
         self._answer_seconds = answer_seconds
         self._clock = clock
-        self._place = keeping.place()
-        witness = keeping.witness()
-        self._witness = None if witness is None else Witness(*witness)
+        self._issuers = b"".join(sorted(self._by_key))
+        if keeping.issuers() != self._issuers:  # the changes of a new one were passed over
+            keeping.forget(self._issuers)
+        self._place, self._witness = keeping.place(), keeping.witness()
         self._walked_to: bytes | None = b""
         self._walk_began = clock.now()
         self._signers = self._marks()
@@ -66,7 +67,7 @@ class Keeper:
             stretch = self._changes.since(self._place, _PLACES_AT_ONCE, self._witness)
             if stretch.last < self._place:
                 log.warning("The records were restored or replaced; the answers kept ready are made anew")
-                self._keeping.forget()
+                self._keeping.forget(self._issuers)
                 self._place, self._witness, self._walked_to = 0, None, b""
                 continue
             if stretch.until != self._place:
@@ -98,9 +99,8 @@ class Keeper:
                 key = issuing.key + _serial(change.serial)
                 entry = _entry(change)
                 entries[key] = self._signed(key, entry, now) if sign and entry.ends > now else entry
-        witness = Witness(stretch.last, stretch.newest) if stretch.newest else None
-        self._keeping.put(entries.items(), stretch.until, witness)
-        self._place, self._witness = stretch.until, witness
+        self._keeping.put(entries.items(), stretch.until, stretch.witness)
+        self._place, self._witness = stretch.until, stretch.witness or None
         if not sign:
             self._walked_to = b""
 

@@ -11,6 +11,7 @@ The file is rebuilt when it is lost, and is never synced: it lies in a folder th
 for after a power cut it may be torn.
 """
 
+import re
 import shutil
 import struct
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ import lmdb
 
 _MAP_BYTES: Final = 16 << 30  # of address space: some fifty million certificates
 _MOST_READERS: Final = 256
+_BOOT: Final = re.compile(r"boot|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 SECONDS_OF_A_BEAT: Final = 1.0
 _NEVER: Final = -2 * SECONDS_OF_A_BEAT
@@ -110,9 +112,13 @@ class ReadyStore:
 
     def place(self) -> int:
         """Return up to which place the entries tell the changes."""
-        with self._environment.begin() as transaction:
-            value = transaction.get(b"place", db=self._state)
+        value = self._said(b"place")
         return 0 if value is None else int(_NUMBER.unpack(value)[0])
+
+    def _said(self, name: bytes) -> bytes | None:
+        with self._environment.begin() as transaction:
+            value: bytes | None = transaction.get(name, db=self._state)
+        return value
 
     def close(self) -> None:
         """Let go of the file."""
@@ -128,34 +134,32 @@ class Keeping(ReadyStore):
         path = _of_this_boot(folder)
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         for other in folder.iterdir():
-            if other != path and (other / "data.mdb").is_file():  # nothing that somebody else put there
-                shutil.rmtree(other)
+            if other != path and _BOOT.fullmatch(other.name) and (other / "data.mdb").is_file():
+                shutil.rmtree(other, ignore_errors=other.is_symlink())  # nothing that somebody else put there
         environment = lmdb.open(
             str(path), _MAP_BYTES, max_dbs=2, max_readers=_MOST_READERS, sync=False, metasync=False, mode=0o600
         )
         environment.reader_check()  # places of workers that were killed
         return cls(environment, create=True)
 
-    def put(
-        self, entries: Iterable[tuple[bytes, Entry]], place: int | None = None, witness: tuple[int, str] | None = None
-    ) -> None:
+    def put(self, entries: Iterable[tuple[bytes, Entry]], place: int | None = None, witness: str | None = None) -> None:
         """Keep entries, up to which place they tell the changes, and the newest change, at once or not at all."""
         with self._environment.begin(write=True) as transaction:
             for key, entry in entries:
                 transaction.put(key, entry.packed(), db=self._entries)
             if place is not None:
                 transaction.put(b"place", _NUMBER.pack(place), db=self._state)
-            if witness is not None:
-                value = _NUMBER.pack(witness[0]) + witness[1].encode("ascii")
-                transaction.put(b"witness", value, db=self._state)
+            if witness:
+                transaction.put(b"witness", witness.encode("ascii"), db=self._state)
 
-    def witness(self) -> tuple[int, str] | None:
-        """Return place and serial of what was the newest change when changes were read last; None before."""
-        with self._environment.begin() as transaction:
-            value = transaction.get(b"witness", db=self._state)
-        if value is None:
-            return None
-        return _NUMBER.unpack_from(value)[0], value[_NUMBER.size :].decode("ascii")
+    def witness(self) -> str | None:
+        """Return what was the newest audit entry when changes were read last, or None before the first."""
+        value = self._said(b"witness")
+        return None if value is None else value.decode("ascii")
+
+    def issuers(self) -> bytes | None:
+        """Return the marks of the issuing CAs whose changes were taken in, or None before the first."""
+        return self._said(b"issuers")
 
     def beat(self, moment: float) -> None:
         """Record that at `moment` the changes were read to their end."""
@@ -173,11 +177,12 @@ class Keeping(ReadyStore):
         with self._environment.begin() as transaction:
             return int(transaction.stat(self._entries)["entries"])
 
-    def forget(self) -> None:
-        """Let everything go: the records are not those that were followed."""
+    def forget(self, issuers: bytes) -> None:
+        """Let everything go, and take in the changes of these issuing CAs from the beginning."""
         with self._environment.begin(write=True) as transaction:
             transaction.drop(self._entries, delete=False)
             transaction.drop(self._state, delete=False)
+            transaction.put(b"issuers", issuers, db=self._state)
 
 
 def _take(records: Iterator[tuple[bytes, bytes]], most: int) -> Iterator[tuple[bytes, Entry]]:

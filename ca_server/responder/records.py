@@ -26,10 +26,10 @@ class Records:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._glass: store.Glass | None = None
-        self._stamp = (0, 0)
+        self._stamp: tuple[int, ...] = ()
         self._left_alone_until = 0.0
 
-    def since(self, after: int, most: int, witness: standings.Witness | None) -> standings.Stretch:
+    def since(self, after: int, most: int, witness: str | None) -> standings.Stretch:
         """Return the changes after a place."""
         return self._look(lambda connection: standings.since(connection, after, most, witness))
 
@@ -41,22 +41,41 @@ class Records:
         if time.monotonic() < self._left_alone_until:
             raise store.Unavailable("The records could not be read a moment ago.")
         try:
-            return self._opened().look(operation)
+            if self._glass is not None and self._stamp == self._lying():
+                return self._glass.look(operation)
+            return self._looked_anew(operation)
         except Exception:
             self._left_alone_until = time.monotonic() + _SECONDS_LEFT_ALONE
             self._close()
             raise
 
-    def _opened(self) -> store.Glass:
-        found = self._path.stat()
-        stamp = found.st_dev, found.st_ino
-        if self._glass is None or stamp != self._stamp:
-            self._close()
-            self._glass, self._stamp = store.Glass(self._path, _SECONDS_FOR_A_LOCK), stamp
-        return self._glass
+    def _looked_anew(self, operation: Callable[[store.Connection], Found]) -> Found:
+        self._close()
+        before = _inode(self._path)
+        self._glass = store.Glass(self._path, _SECONDS_FOR_A_LOCK)
+        found = self._glass.look(operation)
+        self._stamp = (*before, *self._lying()[len(before) :])
+        return found
+
+    def _lying(self) -> tuple[int, ...]:
+        """Return what tells the records that lie there from others.
+
+        A copy over the file has its inode. But whoever restores removes what belonged to the old one, its `-shm` too,
+        and who looks through the old `-shm` sees nothing of what is written from then on. The first look makes or finds
+        it.
+        """
+        return (*_inode(self._path), *_inode(self._path.with_name(f"{self._path.name}-shm")))
 
     def _close(self) -> None:
         if self._glass is not None:
             with contextlib.suppress(Exception):
                 self._glass.close()
             self._glass = None
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino

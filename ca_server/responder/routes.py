@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
-from aiohttp import ETag, web
+from aiohttp import web
+from cryptography.x509.ocsp import OCSPCertStatus, load_der_ocsp_response
 
 from ca_server.clock import Clock
 from ca_server.responder.answers import Answer, Answers
@@ -69,7 +70,7 @@ class Responder:
         response = _said(answer)
         response.headers.update(cache_headers(answer.this_update, answer.next_update, self._clock.now()))
         response.etag = answer.tag.decode("ascii")
-        if _is_known(request, answer.tag.decode("ascii"), answer.this_update):
+        if _is_known(request, answer):
             response.set_status(304)
             response.body = None
             del response.headers["Content-Type"]
@@ -99,12 +100,18 @@ def _said(answer: Answer) -> web.Response:
     return web.Response(body=answer.der, content_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
-def _is_known(request: web.Request, tag: str, modified: int) -> bool:
-    """Tell whether the client has this very answer: by its tag, or without one by its moment (RFC 9110 §13.2.2)."""
+def _is_known(request: web.Request, answer: Answer) -> bool:
+    """Tell whether the client has this very answer: by its tag, or without one by its moment (RFC 9110 §13.2.2).
+
+    By its moment alone a revocation is never called known: it may have come within the second of the answer before.
+    """
     if request.if_none_match is not None:
-        return any(each in (ETag("*"), ETag(tag)) or each.value == tag for each in request.if_none_match)
+        tag = answer.tag.decode("ascii")
+        return any(each.value in ("*", tag) for each in request.if_none_match)
     since = request.if_modified_since
-    return since is not None and modified <= int(since.timestamp())
+    if since is None or answer.this_update > int(since.timestamp()):
+        return False
+    return load_der_ocsp_response(answer.der).certificate_status is OCSPCertStatus.GOOD
 
 
 def application(responder: Responder) -> web.Application:

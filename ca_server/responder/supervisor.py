@@ -2,10 +2,11 @@
 
 The sockets are this process's: each worker gets one of its own at the same address (SO_REUSEPORT), among which the
 kernel spreads the connections. When a worker dies, however, its socket stays, and whoever connects waits in its queue
-until the next worker takes it, well within a second. Workers are started afresh (exec), never forked. They end when
-their standard input says so, and at once when it ends: none outlives this process. Signals to its group are not meant
-for them, so each has a session of its own. What they say they say in the log; their standard output has one line, when
-they are ready.
+until the next worker takes it, well within a second; only when that one cannot start is the socket closed, and the
+others get all. A worker that says nothing for ten seconds is ended. Workers are started afresh (exec), never forked.
+They end when their standard input says so, and at once when it ends: none outlives this process. Signals to its group
+are not meant for them, so each has a session of its own. What they say they say in the log; their standard output has a
+line when they are ready, and a worker's one each second.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import logging
 import socket
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from ca_server.language import sentence
 
@@ -27,6 +28,7 @@ _SECONDS_TO_START: Final = 30
 _SECONDS_TO_END: Final = 9
 _LONGEST_PAUSE: Final = 10
 _SHORT_LIFE: Final = 5
+_SECONDS_OF_SILENCE: Final = 10.0
 
 
 class DidNotStart(Exception):
@@ -34,32 +36,41 @@ class DidNotStart(Exception):
 
 
 class _Child:
-    """One place: the process that is in it, and the next one when that has ended."""
+    """One place: the process that is in it, and the next one when that has ended.
 
-    def __init__(self, name: str, command: Sequence[str], listener: socket.socket | None) -> None:
+    A worker's place has an `address`, and a socket there as long as there is somebody to take what comes.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], address: tuple[str, int] | None) -> None:
         self.name = name
         self._command = command
-        self._listener = listener
+        self._address = address
+        self._listener: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
 
+    def listen(self) -> None:
+        """Let connections come. Raises OSError."""
+        if self._address is not None and self._listener is None:
+            self._listener = _listener(self._address)
+
+    def hang_up(self) -> None:
+        """Let no connection come here; the kernel gives them to the others."""
+        if self._listener is not None:
+            self._listener.close()
+        self._listener = None
+
     async def start(self) -> None:
-        """Start a process and wait until it is ready. Raises DidNotStart."""
+        """Start a process and wait until it is ready. Raises DidNotStart, or OSError when none is to be had."""
+        self.listen()
         handed = () if self._listener is None else (self._listener.fileno(),)
-        command = [*self._command, *map(str, handed)]
         self._process = await asyncio.create_subprocess_exec(
-            *command,
+            *[*self._command, *map(str, handed)],
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             pass_fds=handed,
             start_new_session=True,
         )
-        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
-        try:
-            async with asyncio.timeout(_SECONDS_TO_START):
-                line = await self._process.stdout.readline()
-        except TimeoutError:
-            line = b""
-        if not line:
+        if not await self._word(self._process, _SECONDS_TO_START):
             self.kill()
             await self._process.wait()
             raise DidNotStart(
@@ -67,20 +78,41 @@ class _Child:
             )
 
     async def watch(self) -> None:
-        """Start it again whenever it ends: at once, and after a pause that doubles when it ends again soon."""
+        """Start it again whenever it ends: at once, and after a pause that doubles when that comes to nothing."""
         pause = 0
         while True:
             began = time.monotonic()
-            if self._process is not None:
-                code = await self._process.wait()
-                log.error("ALARM: the %s of the OCSP responder ended with %d and is started again", self.name, code)
-            if time.monotonic() - began < _SHORT_LIFE:
+            log.error("ALARM: the %s of the OCSP responder %s and is started again", self.name, await self._fate())
+            if time.monotonic() - began >= _SHORT_LIFE:
+                pause = 0
+            while True:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause + 1, _LONGEST_PAUSE)
-            else:
-                pause = 0
-            with contextlib.suppress(DidNotStart):
-                await self.start()
+                try:
+                    await self.start()
+                    break
+                except (DidNotStart, OSError) as error:
+                    self.hang_up()
+                    log.error("ALARM: the %s of the OCSP responder cannot be started: %s", self.name, error)
+
+    async def _fate(self) -> str:
+        """Wait for the end of the process, and make one for a worker that says nothing any more; tell what it was."""
+        assert self._process is not None  # noqa: S101 - it was started
+        silence = None if self._address is None else _SECONDS_OF_SILENCE
+        while await self._word(self._process, silence):
+            pass
+        if self._process.returncode is None and silence is not None:
+            self.kill()
+        return f"ended with {await self._process.wait()}"
+
+    async def _word(self, process: asyncio.subprocess.Process, seconds: float | None) -> bytes:
+        """Return the next line that the process says, empty when none comes in time, or ever."""
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        try:
+            async with asyncio.timeout(seconds):
+                return await process.stdout.readline()
+        except TimeoutError:
+            return b""
 
     def end(self) -> None:
         """Tell it to end."""
@@ -104,24 +136,25 @@ class Supervisor:
     """Runs the responder's processes: `command` and a role, and for a worker the number of its socket."""
 
     def __init__(self, command: Sequence[str], workers: int, address: tuple[str, int]) -> None:
-        self._command = command
-        self._workers = workers
+        self._keeper = _Child("keeper", [*command, "keeper"], None)
+        self._workers = [_Child("worker", [*command, "worker"], address) for _ in range(workers)]
         self._address = address
-        self._sockets: list[socket.socket] = []
-        self._children: list[_Child] = []
         self._watches: list[asyncio.Task[None]] = []
+
+    @property
+    def _children(self) -> list[_Child]:
+        return [self._keeper, *self._workers]
 
     async def open(self) -> None:
         """Take the address; who connects waits for `start`. Raises OSError when it cannot be had."""
-        self._sockets = _listeners(self._address, self._workers)
+        _require_free(self._address)
+        for worker in self._workers:
+            worker.listen()
 
     async def start(self) -> None:
         """Start all. Raises DidNotStart when one does not start."""
-        keeper = _Child("keeper", [*self._command, "keeper"], None)
-        workers = [_Child("worker", [*self._command, "worker"], each) for each in self._sockets]
-        self._children = [keeper, *workers]
-        await keeper.start()  # it makes the file that workers look into
-        await asyncio.gather(*(worker.start() for worker in workers))
+        await self._keeper.start()  # it makes the file that workers look into
+        await asyncio.gather(*(worker.start() for worker in self._workers))
         self._watches = [asyncio.create_task(each.watch()) for each in self._children]
 
     async def stop(self) -> None:
@@ -129,9 +162,8 @@ class Supervisor:
         for watch in self._watches:
             watch.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
-        for each in self._sockets:
-            each.close()
         for child in self._children:
+            child.hang_up()
             child.end()
         try:
             async with asyncio.timeout(_SECONDS_TO_END):
@@ -139,32 +171,33 @@ class Supervisor:
         except TimeoutError:
             for child in self._children:
                 child.kill()
+                await child.ended()
 
 
-def _listeners(address: tuple[str, int], count: int) -> list[socket.socket]:
-    """Return listening sockets at one address. Raises OSError when somebody else has it.
+def _require_free(address: tuple[str, int]) -> None:
+    """Raise OSError when somebody has the address: SO_REUSEPORT would let two services share one by mistake."""
+    family, kind, protocol, _, place = _resolved(address)
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(place)
 
-    SO_REUSEPORT alone would let two services share an address by mistake: so it is taken without first.
-    """
-    family, kind, protocol, _, place = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0]
-    made: list[socket.socket] = []
+
+def _listener(address: tuple[str, int]) -> socket.socket:
+    """Return a socket that listens beside others at the address. Raises OSError."""
+    family, kind, protocol, _, place = _resolved(address)
+    made = socket.socket(family, kind, protocol)
     try:
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(place)
-            place = probe.getsockname()
-        for _ in range(count):
-            each = socket.socket(family, kind, protocol)
-            made.append(each)
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            if family == socket.AF_INET6:
-                each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            each.bind(place)
-        for each in made:
-            each.listen(BACKLOG)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(place)
+        made.listen(BACKLOG)
     except OSError:
-        for each in made:
-            each.close()
+        made.close()
         raise
     return made
+
+
+def _resolved(address: tuple[str, int]) -> tuple[Any, ...]:
+    return socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0]

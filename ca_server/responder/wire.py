@@ -28,14 +28,15 @@ _LONGEST_HEADER: Final = 8 * 1024
 _MOST_FIELDS: Final = 64
 _MOST_HEADERS: Final = 1024
 _MOST_HEADS: Final = 4096
-_FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([!-~\x80-\xff]?[ \t!-~\x80-\xff]*)")
+_FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[!-~\x80-\xff][ \t!-~\x80-\xff]*)?)")
 _NOT_PLAIN: Final = re.compile(
     rb"if-.*|range|transfer-encoding|expect|upgrade|trailer|te|content-encoding|keep-alive|http2-settings|sec-.*"
 )
 _LENGTH: Final = re.compile(rb"[0-9]{1,5}")
 _SECONDS_OF_PATIENCE: Final = 10
 _SECONDS_BETWEEN_SWEEPS: Final = 1
-_ANSWERS_AT_ONCE: Final = 64
+_ANSWERS_AT_ONCE: Final = 16  # then others have their turn
+_MOST_WAITING: Final = 64 * 1024  # of whoever does not take the answers
 _LAST_ORDERS: Final = 0.1
 _FAREWELLS: Final = 20
 
@@ -154,6 +155,7 @@ class Line(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiting = b""
         self._is_full = False
+        self._stands_back = False
         self.last_served = self._loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -189,14 +191,17 @@ class Line(asyncio.Protocol):
             answers.append(answer)
             begins = ends
             if len(answers) == _ANSWERS_AT_ONCE:
-                self._write(answers)
-                answers = []
-                if self._is_full:  # the rest is answered when these were taken: who reads nothing holds little
-                    break
+                break
         self._waiting = data[begins:]
         self._write(answers)
         if closes:
             transport.close()
+        elif self._is_full and len(self._waiting) > _MOST_WAITING:
+            transport.abort()
+        elif len(answers) == _ANSWERS_AT_ONCE and not self._is_full:
+            self._stands_back = True
+            transport.pause_reading()
+            self._loop.call_soon(self._go_on)
 
     def pause_writing(self) -> None:
         """Read no more of somebody who does not take the answers."""
@@ -205,11 +210,10 @@ class Line(asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """The answers were taken; what waits may have to be handed over."""
-        if self._transport is not None and self._is_full:
-            self._is_full = False
-            self._transport.resume_reading()
-            self.data_received(b"")
+        """The answers were taken; what waits is answered, or handed over."""
+        self._is_full = False
+        if not self._stands_back:
+            self._go_on()
 
     def close(self) -> None:
         """Answer nothing more, and end the connection when the answers were taken."""
@@ -220,6 +224,13 @@ class Line(asyncio.Protocol):
         """End the connection."""
         if self._transport is not None:
             self._transport.abort()
+
+    def _go_on(self) -> None:
+        """Answer what waits, now that others had their turn and there is room for the answers."""
+        self._stands_back = False
+        if self._transport is not None and not self._is_full and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self.data_received(b"")
 
     def _request(self, data: bytes, begins: int) -> tuple[int, bytes, bool] | None:
         """Return (where the request ends, its answer, whether the line ends with it).

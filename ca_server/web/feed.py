@@ -33,10 +33,11 @@ class Feed:
         shown = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if self._expected is None or not hmac.compare_digest(shown, self._expected):
             raise web.HTTPNotFound
-        after, witness = _number(request, "after"), None
-        if "newest" in request.query:
-            witness = standings.Witness(_number(request, "last"), request.query["newest"])
-        stretch = await self._database.read(standings.since, after, _MOST_PLACES, witness)
+        after = request.query.get("after", "0")
+        if not after.isdecimal() or len(after) > _LONGEST_NUMBER:
+            raise web.HTTPBadRequest
+        witness = request.query.get("witness")
+        stretch = await self._database.read(standings.since, int(after), _MOST_PLACES, witness)
         files = await asyncio.to_thread(self._published)
         return web.json_response({**stretch._asdict(), "files": files}, headers={"Cache-Control": "no-store"})
 
@@ -44,10 +45,3 @@ class Feed:
         """Return the published files, each with a number that changes with its contents."""
         found = [each for each in self._folder.iterdir() if each.suffix in _PUBLISHED and each.name[0] != "."]
         return {each.name: each.stat().st_mtime_ns for each in found}
-
-
-def _number(request: web.Request, name: str) -> int:
-    text = request.query.get(name, "0")
-    if not text.isdecimal() or len(text) > _LONGEST_NUMBER:
-        raise web.HTTPBadRequest
-    return int(text)

@@ -15,10 +15,11 @@ from cryptography.x509.ocsp import OCSPCertStatus
 from ca_server.authority import hierarchy, ocsp
 from ca_server.authority.signer import Signer
 from ca_server.clock import DAY, HOUR
+from ca_server.ids import new_id
 from ca_server.responder.answers import Answers, Issuing
 from ca_server.responder.keeper import Keeper
 from ca_server.responder.ready import Keeping, ReadyStore
-from ca_server.store.standings import Standing, Stretch, Witness
+from ca_server.store.standings import Standing, Stretch
 from keys.algorithms import verify
 from keys.generate import generate
 from protocol.vocabulary import RevocationReason
@@ -79,19 +80,21 @@ class Register:
         self.asked = 0
         self._places: dict[tuple[str, str], tuple[int, Standing]] = {}
         self._last = 0
+        self._entries: list[str] = []
 
     def set(
         self, serial: int, reason: RevocationReason | None = None, *, at: int = 0, ends: int = 0, issuer: str = ISSUER
     ) -> None:
         """Have a certificate stand so from now on: revoked, when there is a reason."""
         self._last += 1
+        self._entries.append(new_id())
         revoked_at = None if reason is None else at
         standing = Standing(issuer, f"{serial:x}", revoked_at, reason, ends or the_house().now + 800 * DAY)
         self._places[issuer, f"{serial:x}"] = self._last, standing
 
     def restore(self, other: "Register") -> None:
         """Be as another register is."""
-        self._places, self._last = dict(other._places), other._last
+        self._places, self._last, self._entries = dict(other._places), other._last, list(other._entries)
 
     def told(self, issuer: str, serial: str) -> ocsp.OcspStatus:
         """Return how a certificate stands, as `publication.told` does."""
@@ -105,16 +108,14 @@ class Register:
             return ocsp.GOOD
         return ocsp.revoked(standing.revoked_at, RevocationReason(standing.reason or 0))
 
-    def since(self, after: int, most: int, witness: Witness | None = None) -> Stretch:
+    def since(self, after: int, most: int, witness: str | None = None) -> Stretch:
         """Return the changes after a place, as `standings.since` does."""
         self._reach()
-        by_serial = {each.serial: place for place, each in self._places.values()}
-        if witness is not None and by_serial.get(witness.serial, 0) < witness.place:
+        if witness is not None and witness not in self._entries:
             return Stretch(0, 0, [])
         until = min(after + most, self._last)
         rows = sorted((place, each) for place, each in self._places.values() if after < place <= until)
-        newest = max(by_serial, key=lambda serial: by_serial[serial], default="")
-        return Stretch(until, self._last, [each for _, each in rows], newest)
+        return Stretch(until, self._last, [each for _, each in rows], self._entries[-1] if self._entries else "")
 
     def _reach(self) -> None:
         if self.is_away:

@@ -15,6 +15,7 @@ import pytest
 from ca_server.responder import ready
 from ca_server.responder.ready import NO_SIGNER, Entry, Keeping, ReadyStore, unpacked
 
+ONE, TWO = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 KEY = b"issu" + bytes(15) + b"\x05"
 ENTRY = Entry(1, 2, 0, 4, 0, 0, b"sign", (b"first", b"second"))
 _EYE = """
@@ -108,7 +109,7 @@ def test_nothing_is_current_after_everything_was_forgotten(keeping: Keeping) -> 
     keeping.put([(KEY, ENTRY)], 7)
     keeping.beat(time.monotonic())
     assert keeping.look(KEY, time.monotonic())[1]
-    keeping.forget()
+    keeping.forget(b"")
     assert keeping.look(KEY, time.monotonic()) == (None, False)
     assert (keeping.place(), keeping.count()) == (0, 0)
 
@@ -151,21 +152,21 @@ def test_the_next_boot_begins_with_nothing_and_removes_what_earlier_ones_left(
     tmp_path: Path, boot: Callable[[str], None]
 ) -> None:
     folder = tmp_path / "ready"
-    boot("one")
+    boot(ONE)
     with contextlib.closing(Keeping.open(folder)) as keeping:
         keeping.put([(KEY, ENTRY)], 7)
-    (folder / "one" / "data.mdb").write_bytes(b"torn")
-    boot("two")
+    (folder / ONE / "data.mdb").write_bytes(b"torn")
+    boot(TWO)
     with contextlib.closing(Keeping.open(folder)) as keeping:
         assert (keeping.get(KEY), keeping.place()) == (None, 0)
-    assert [each.name for each in folder.iterdir()] == ["two"]
+    assert [each.name for each in folder.iterdir()] == [TWO]
 
 
 def test_what_somebody_else_put_into_the_folder_stays(tmp_path: Path, boot: Callable[[str], None]) -> None:
     """An operator may name a folder that has other things in it."""
     (tmp_path / "public").mkdir()
     (tmp_path / "public" / "root.crl").write_bytes(b"crl")
-    boot("one")
+    boot(ONE)
     with contextlib.closing(Keeping.open(tmp_path)):
         assert (tmp_path / "public" / "root.crl").read_bytes() == b"crl"
 

@@ -5,8 +5,8 @@ import base64
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+import time
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -14,75 +14,12 @@ from cryptography.x509 import ocsp as library
 from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponseStatus
 
 from ca_server.authority.ocsp import MAX_REQUEST_BYTES
-from ca_server.clock import HOUR
 from ca_server.responder import wire
-from ca_server.responding import PlainAddress
-from ca_server.web.doorman import tells_no_request_line
 from tests.ca_server.responder.asking import GOOD, UNKNOWN, about, get, post
 from tests.ca_server.responder.differential import Client, Said, always_the_same, read
+from tests.ca_server.responder.serving import Served
 from tests.ca_server.responder.stand import the_house
 from tests.ca_server.web.office import TurnedClock
-
-_SILENCE = 0.3
-
-
-class Served:
-    """The address, and how many requests aiohttp was given."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.clock = TurnedClock(the_house().now + HOUR)
-        self.handed_over = 0
-        self.folder = folder
-        self.port = 0
-        self._watch(monkeypatch)
-
-    def _watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        let_in = PlainAddress._let_in
-
-        def counted(address: PlainAddress, transport: asyncio.Transport, sent: bytes) -> None:
-            self.handed_over += 1
-            let_in(address, transport, sent)
-
-        monkeypatch.setattr(PlainAddress, "_let_in", counted)
-
-    @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator["Served"]:
-        address = PlainAddress(always_the_same(self.clock), self.folder, self.clock)
-        listening = socket.create_server(("127.0.0.1", 0))
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
-        self.port = listening.getsockname()[1]
-        await address.open(listening)
-        try:
-            yield self
-        finally:
-            await address.close()
-
-    async def ask(self, *pieces: bytes) -> list[Said]:
-        """Send pieces on one connection and return what was said until the end or a silence."""
-        return (await self.heard(*pieces))[0]
-
-    async def heard(self, *pieces: bytes) -> tuple[list[Said], bool]:
-        """Return what was said, and whether the connection was ended."""
-        transport, client = await asyncio.get_running_loop().create_connection(Client, "127.0.0.1", self.port)
-        try:
-            for piece in pieces:
-                transport.write(piece)
-                await asyncio.sleep(0.005)
-            while not client.ended.done():
-                before = len(client.received)
-                await asyncio.wait([client.ended], timeout=_SILENCE)
-                if len(client.received) == before:
-                    break
-            return read(bytes(client.received)), client.ended.done()
-        finally:
-            transport.abort()
-
-
-@pytest.fixture
-async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
-    logging.getLogger("aiohttp.server").addFilter(tells_no_request_line)
-    async with Served(tmp_path, monkeypatch).open() as opened:
-        yield opened
 
 
 def word(said: Said) -> OCSPCertStatus | OCSPResponseStatus:
@@ -212,9 +149,10 @@ async def test_what_comes_after_a_hand_over_is_answered_in_its_order(served: Ser
 
 
 async def test_a_line_that_takes_no_answers_is_read_no_further_and_handed_over_when_it_has_taken_them(
-    served: Served, caplog: pytest.LogCaptureFixture
+    served: Served, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """aiohttp would be told that there is room again, which it never knew to be lacking."""
+    monkeypatch.setattr(wire, "_MOST_WAITING", 1 << 20)
     count = 800
     asked = get(about(GOOD)) * count + get(about(GOOD), b"If-None-Match: x", b"Connection: close")
     loop = asyncio.get_running_loop()
@@ -234,6 +172,58 @@ async def test_a_line_that_takes_no_answers_is_read_no_further_and_handed_over_w
     assert {each.status for each in answers} == {200}
     assert served.handed_over == 1
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_a_line_that_takes_no_answers_and_has_asked_for_very_many_is_ended(served: Served) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port, limit=1024)
+    writer.write(get(about(GOOD)) * 8000)
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(10):
+            await asyncio.sleep(0.3)
+            await reader.read()
+    assert not served.desk.lines
+    writer.close()
+
+
+class Sink(asyncio.Transport):
+    """Takes all that is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = 0
+        self.is_read = True
+
+    def write(self, data: bytes) -> None:
+        self.answers += data.count(b"HTTP/1.1 200")
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
+
+
+async def test_after_sixteen_answers_others_have_their_turn(served: Served) -> None:
+    line, sink = wire.Line(served.desk), Sink()
+    line.connection_made(sink)
+    line.data_received(get(about(GOOD)) * 40)
+    seen = []
+    for _ in range(4):
+        seen.append((sink.answers, sink.is_read))
+        await asyncio.sleep(0)
+    assert seen == [(16, False), (32, False), (40, True), (40, True)]
+    line.connection_lost(None)
+
+
+@pytest.mark.parametrize("name", [b"a", b"x-long"])
+def test_a_field_of_very_many_blanks_is_judged_at_once(name: bytes) -> None:
+    began = time.perf_counter()
+    assert wire._read(b"\r\n" + name + b":" + b" " * 7_900 + b"\x01") is None
+    assert wire._read(b"\r\n" + name + b":" + b" " * 7_900 + b"v") is not None
+    assert time.perf_counter() - began < 0.05
 
 
 # --- when the line ends
