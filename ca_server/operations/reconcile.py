@@ -85,7 +85,7 @@ def balance(connection: store.Connection, premises: Premises, clock: Clock) -> B
         credentials(ledger, premises.sealer),
         plans(ledger, now),
         claims(ledger),
-        certificates(ledger, issuing),
+        certificates(ledger, issuing, now),
         profile(ledger, issuing),
         revocations(ledger, now),
         *_of_each(premises, lambda desk: _crl(ledger, desk, lists[desk.issuer], now)),

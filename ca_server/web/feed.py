@@ -15,7 +15,7 @@ from ca_server import store
 from ca_server.store import standings
 
 PATH: Final = "/responder/changes"
-_MOST_PLACES: Final = 5000
+_MOST_PLACES: Final = 1000
 _LONGEST_NUMBER: Final = 18
 _PUBLISHED: Final = (".crl", ".cer")
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ca_server.authority import der
 from ca_server.authority.extensions import subject_key_identifier
 from ca_server.authority.signer import issuer_public_key
+from ca_server.errors import NotFound
 
 _ISSUER = 3  # its place among the fields of a TBSCertificate that has a version (RFC 5280 §4.1)
 
@@ -32,10 +33,16 @@ class Issuers:
         return cls(chains, frozenset(subject_key_identifier(issuer_public_key(each)).digest for each in found))
 
     def chain(self, certificate: bytes) -> bytes:
-        """Return a certificate of ours in PEM with what follows it (RFC 8555 §9.1); it was linted before."""
+        """Return a certificate of ours in PEM with what follows it (RFC 8555 §9.1); it was linted before.
+
+        Raises NotFound when its issuer was put away.
+        """
         to_be_signed = der.split(der.contents(certificate, der.SEQUENCE))[0]
         issuer = der.split(der.contents(to_be_signed, der.SEQUENCE))[_ISSUER]
-        return _pem(certificate) + self.chains[issuer]
+        chain = self.chains.get(issuer)
+        if chain is None:
+            raise NotFound("This certificate has ended, and so has the CA that issued it.")
+        return _pem(certificate) + chain
 
 
 def _pem(certificate: bytes) -> bytes:

@@ -9,8 +9,10 @@ import json
 import secrets
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -40,7 +42,7 @@ _COPIED = (
 class Elsewhere:
     """A responder in a folder of its own, as docs/operator.md has it set up."""
 
-    def __init__(self, agency: Agency, folder: Path) -> None:
+    def __init__(self, agency: Agency, folder: Path, source: str | None = None) -> None:
         (self.port,) = free_ports(1)
         self.folder = folder
         for name in _COPIED:
@@ -51,7 +53,7 @@ class Elsewhere:
         file = folder / "warifu.toml"
         text = file.read_text("utf-8")
         text = text.replace(f'http_listen = "127.0.0.1:{agency.http_port}"', f'http_listen = "127.0.0.1:{self.port}"')
-        text += f'source = "{agency.public_url}"\nsource_ca_file = "authority/root.pem"\n'
+        text += f'source = "{source or agency.public_url}"\nsource_ca_file = "authority/root.pem"\n'
         file.write_text(text, "utf-8")
         self.log = folder / "responder.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -87,7 +89,7 @@ def main(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Agency, lis
     agency.append('[responder]\nfeed_token_file = "secrets/feed.token"\n')
     agency.serve()
     try:
-        candidates = enrolled(agency, 3)
+        candidates = enrolled(agency, 4)
         _multiply(agency.folder / "warifu.db", _MANY)
         yield agency, [serial_of(each) for each in candidates], [each.invitation.cn for each in candidates]
     finally:
@@ -151,6 +153,55 @@ def test_a_revocation_is_seen_within_five_seconds(
     agency.revoke(cns[2])
     wait_until(lambda: {asked.ask(elsewhere.port, serials[2]).word for _ in range(8)} == {"revoked"}, 5)
     assert asked.ask(elsewhere.port, serials[2], nonced=True).word == "revoked"
+
+
+class SlowLine:
+    """A line to the main machine on which each connection brings so many bytes a second."""
+
+    def __init__(self, port: int, bytes_a_second: int) -> None:
+        self._to, self._rate = ("localhost", port), bytes_a_second
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://localhost:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no connection any more."""
+        self._listener.close()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                here, _ = self._listener.accept()
+                there = socket.create_connection(self._to)
+                for ends in ((here, there, 0.0), (there, here, 1 / self._rate)):
+                    threading.Thread(target=self._bring, args=ends, daemon=True).start()
+
+    @staticmethod
+    def _bring(source: socket.socket, target: socket.socket, seconds_a_byte: float) -> None:
+        with contextlib.suppress(OSError), source, target:
+            while some := source.recv(1 << 14):
+                time.sleep(len(some) * seconds_a_byte)
+                target.sendall(some)
+
+
+def test_a_revocation_does_not_wait_for_a_large_crl_on_a_slow_line(
+    main: tuple[Agency, list[int], list[str]], asked: Judge, tmp_path: Path
+) -> None:
+    agency, serials, cns = main
+    large = agency.folder / "public" / "large.crl"
+    content = secrets.token_bytes(12_000_000)
+    with contextlib.closing(SlowLine(agency.public_port, 400_000)) as line:
+        far = Elsewhere(agency, tmp_path, line.url)
+        with far.running():
+            wait_until(lambda: asked.ask(far.port, serials[3]).word == "good", 20)
+            try:
+                large.write_bytes(content)
+                time.sleep(2)  # it is on its way
+                agency.revoke(cns[3])
+                wait_until(lambda: {asked.ask(far.port, serials[3]).word for _ in range(8)} == {"revoked"}, 5)
+                assert not (far.folder / "public" / large.name).exists()
+            finally:
+                large.unlink()
 
 
 def test_while_the_main_machine_is_away_it_tells_what_is_ready_and_nothing_else(
@@ -218,7 +269,7 @@ def test_the_feed_is_nothing_to_strangers_and_names_nobody_to_followers(
     assert status == 200
     assert f"{serials[0]:x}" in body
     assert not [each for each in (*cns, "F123456", "山田", "midori") if each in body]
-    assert set(json.loads(body)) == {"until", "last", "changes", "newest", "files"}
+    assert set(json.loads(body)) == {"until", "last", "changes", "witness", "files"}
 
 
 def _fed(agency: Agency, shown: str | None) -> tuple[int, str]:

@@ -28,12 +28,15 @@ _NO_POLICY = "2.5.29.32.0"
 _LAST_CRL = 8 * DAY  # the longest that a list which shows it can be believed
 
 
-def certificates(ledger: Ledger, issuing: Mapping[str, x509.Certificate]) -> Book:
+def certificates(ledger: Ledger, issuing: Mapping[str, x509.Certificate], now: int) -> Book:
     """Balance what is stored with what was planned: bytes, signature, serial number, names, times and key.
 
-    `issuing` holds the issuing CAs' certificates by their names in the records.
+    `issuing` holds the issuing CAs' certificates by their names in the records. Of one that was put away what has ended
+    is left out: there is nothing to compare its signature with.
     """
-    stored = [row for row in ledger.certificates if row.der is not None]
+    stored = [
+        row for row in ledger.certificates if row.der is not None and (row.issuer in issuing or _stands(row, now))
+    ]
     keys = {name: issuer_public_key(certificate) for name, certificate in issuing.items()}
     findings = (finding for row in stored for finding in _named(row, _stored(row, keys)))
     return book("certificates", len(stored), findings)
@@ -49,12 +52,16 @@ def profile(ledger: Ledger, issuing: Mapping[str, x509.Certificate]) -> Book:
 def idle_issuers(ledger: Ledger, issuers: Sequence[str], now: int) -> list[str]:
     """Return a sentence for each issuer that issued once and of which nothing stands, so that it can be put away."""
     ever = {row.issuer for row in ledger.certificates}
-    standing = {row.issuer for row in ledger.certificates if row.not_after + _LAST_CRL > now}
+    standing = {row.issuer for row in ledger.certificates if _stands(row, now)}
     return [
         sentence("All certificates of {issuer} have ended: its [[former]] can leave the configuration.", issuer=issuer)
         for issuer in issuers
         if issuer in ever - standing
     ]
+
+
+def _stands(row: CertificateRow, now: int) -> bool:
+    return row.not_after + _LAST_CRL > now
 
 
 def _named(row: CertificateRow, findings: Iterator[str]) -> Iterator[str]:

@@ -61,17 +61,32 @@ def test_a_former_issuing_ca_that_left_the_configuration_too_early_is_missed(rol
     assert "issuing-1 is none of those configured: issuing-2" in rolled_over.findings("certificates")
 
 
-def test_a_former_issuing_ca_of_which_nothing_stands_can_be_put_away(rolled_over: Records) -> None:
-    (last,) = rolled_over.fetch("SELECT max(not_after) FROM certificate")
-    (now,) = rolled_over.fetch("SELECT max(planned_at) FROM certificate")
+def days_after_all_ended(records: Records, days: int) -> int:
+    """Return in how many seconds the last certificate will have ended so many days ago."""
+    (last,) = records.fetch("SELECT max(not_after) FROM certificate")
+    (now,) = records.fetch("SELECT max(planned_at) FROM certificate")
     assert isinstance(last, int)
     assert isinstance(now, int)
+    return last - now + days * DAY
 
+
+def test_a_former_issuing_ca_of_which_nothing_stands_can_be_put_away(rolled_over: Records) -> None:
     def told(days: int) -> bool:
-        warnings = rolled_over.balance(later=last - now + days * DAY).warnings
+        warnings = rolled_over.balance(later=days_after_all_ended(rolled_over, days)).warnings
         return any("All certificates of issuing-1 have ended" in each for each in warnings)
 
     assert (told(7), told(9)) == (False, True)
+
+
+def test_certificates_of_a_former_issuing_ca_that_was_put_away_in_time_are_no_findings(rolled_over: Records) -> None:
+    path = rolled_over.folder / "warifu.toml"
+    path.write_text(path.read_text("utf-8").partition("[[former]]")[0], "utf-8")
+
+    def found(days: int) -> str:
+        return rolled_over.findings("certificates", later=days_after_all_ended(rolled_over, days))
+
+    assert "issuing-1 is none of those configured" in found(7)
+    assert found(9) == ""
 
 
 def test_a_glance_tells_the_age_of_the_oldest_of_the_newest_crls_once_each_issuing_ca_has_one(

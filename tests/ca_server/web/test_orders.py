@@ -11,6 +11,7 @@ from cryptography.x509.oid import NameOID
 from ca_server.clock import DAY, moment, rfc3339
 from ca_server.operations import issuance
 from ca_server.store import certificates
+from ca_server.web.issuers import Issuers
 from keys.csr import build_signing_request
 from keys.generate import generate
 from protocol import jws
@@ -345,3 +346,14 @@ async def test_what_belongs_to_another_account_is_not_found(office: Office, owne
 async def test_a_serial_that_was_never_issued_is_not_found(holder: Caller) -> None:
     for serial in ("0", "ff" * 16, "x", "%2e%2e", "%00"):
         assert (await holder.post(f"/acme/certificate/{serial}")).refusal == NOT_FOUND
+
+
+async def test_a_certificate_whose_issuer_was_put_away_is_not_found(
+    office: Office, owner: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = (await owner.post(f"{owner.account}/orders")).document["orders"][0]
+    url = (await owner.post(order)).document["certificate"]
+    (await owner.post(url)).must(200)
+    monkeypatch.setattr("ca_server.app.Issuers.of", lambda _: Issuers({}, frozenset()))
+    await office.restart()
+    assert (await owner.post(url)).refusal == NOT_FOUND
