@@ -14,10 +14,14 @@ from ca_server.cli.front import Command
 from ca_server.cli.options import common, settings
 from ca_server.cli.output import say, warn
 from ca_server.clock import SystemClock
-from ca_server.config import Config
+from ca_server.config import BadConfiguration, Config
+from ca_server.config.faults import at
 from ca_server.errors import NotAllowed
 from ca_server.language import sentence
 from ca_server.pages import documents_of
+
+_YOUNG_OBJECTS = 20_000
+"""After how many a collection looks for cycles. Requests leave hardly any, but 700 live objects are made by a few."""
 
 
 @click.command(cls=Command)
@@ -25,8 +29,12 @@ from ca_server.pages import documents_of
 def serve() -> None:
     """Serve ACME and enrolment on the public address, OCSP and CRLs on the plain one."""
     config = settings().config()
+    if config.responder.source:
+        fault = sentence("it is for `warifu-ca responder` on another machine; remove it here")
+        raise BadConfiguration(config.path, [at("responder.source", fault)])
     logging.getLogger("warifu.access").setLevel(logging.INFO)
     logging.getLogger("ca_server").setLevel(logging.INFO)
+    logging.logThreads = logging.logProcesses = False  # no line says them
     if config.mail.transport == "maildir" and not _is_loopback(config):
         warn(sentence('mails go into a maildir and reach nobody; set [mail] transport = "smtp".'))
     unfinished = [f"{each.name}.{each.language}.md" for each in documents_of(config) if each.blanks]
@@ -57,6 +65,7 @@ async def _serve(config: Config) -> None:
     # What the start made lives as long as the process: no later collection has to look at it again.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
     say(
         sentence(
             "Ready: {public_url} (ACME, enrolment) and {http_url} (OCSP, CRL).",

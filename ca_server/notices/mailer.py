@@ -19,6 +19,7 @@ import re
 import secrets
 import ssl
 import time
+from collections.abc import Iterator, Sequence
 from email.message import EmailMessage, Message
 from pathlib import Path
 from typing import Final, Protocol, cast
@@ -89,39 +90,66 @@ def is_hopeless(created_at: int, now: int) -> bool:
     return now - created_at > _GIVE_UP_SECONDS
 
 
-@dataclasses.dataclass(frozen=True)
 class MaildirMailer:
-    """Puts mails into a maildir: written under tmp, synced, renamed into new, readable by the owner alone."""
+    """Puts mails into a maildir: written under tmp, synced, renamed into new, readable by the owner alone.
 
-    folder: Path
+    What comes in one turn of the loop shares a thread and the folder's sync, and each mail is written before the first
+    is synced, so that the disk's journal has to be written once for all: 16 mails take two thirds of the time of each.
+    """
 
-    def __post_init__(self) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._waiting: list[bytes] = []
+        self._storing: asyncio.Task[Accepted | Deferred] | None = None
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("tmp", "new", "cur"):
-            (self.folder / name).mkdir(mode=0o700, exist_ok=True)
+            (folder / name).mkdir(mode=0o700, exist_ok=True)
 
     async def deliver(self, mail: Message) -> Accepted | Deferred | Rejected:
-        """Store the mail; a full disk defers it."""
+        """Store the mail; a full disk defers it, and whatever was to be stored with it."""
+        if self._storing is None:
+            self._storing = asyncio.create_task(self._store())
+        self._waiting.append(octets(mail))
+        return await asyncio.shield(self._storing)
+
+    async def _store(self) -> Accepted | Deferred:
+        contents, self._waiting, self._storing = self._waiting, [], None
         try:
-            await asyncio.to_thread(self._store, bytes(mail))
+            await asyncio.to_thread(self._write, contents)
         except OSError as error:
             return Deferred(f"The maildir cannot be written: {error.strerror}.")
         return Accepted()
 
-    def _store(self, content: bytes) -> None:
-        name = f"{time.time_ns()}.{secrets.token_hex(8)}{_SUFFIX}"
-        written = self.folder / "tmp" / name
+    def _write(self, contents: Sequence[bytes]) -> None:
+        with contextlib.ExitStack() as stack:
+            drafts = [stack.enter_context(self._draft(content)) for content in contents]
+            for descriptor, _ in drafts:
+                os.fsync(descriptor)
+            for _, path in drafts:
+                path.rename(self._folder / "new" / path.name)
+        _sync_folder(self._folder / "new")
+
+    @contextlib.contextmanager
+    def _draft(self, content: bytes) -> Iterator[tuple[int, Path]]:
+        """Write a mail under tmp; what was not renamed goes again."""
+        path = self._folder / "tmp" / f"{time.time_ns()}.{secrets.token_hex(8)}{_SUFFIX}"
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
-            descriptor = os.open(written, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
-            written.rename(self.folder / "new" / name)
-        except OSError:
-            written.unlink(missing_ok=True)
-            raise
-        _sync_folder(self.folder / "new")
+                yield descriptor, path
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def octets(mail: Message) -> bytes:
+    """Return a mail as `bytes(mail)` does, which takes twenty times as long for one part that is folded already."""
+    text = mail.get_payload()
+    if mail.policy.max_line_length is not None or not isinstance(text, str):
+        return bytes(mail)
+    head = "".join(f"{name}: {value}\n" for name, value in mail.items())
+    return f"{head}\n{text}".replace("\n", mail.policy.linesep).encode("ascii")
 
 
 def read_maildir(folder: Path) -> list[EmailMessage]:

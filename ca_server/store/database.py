@@ -74,10 +74,7 @@ def _writing_engine(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def connect(raw: sqlite3.Connection, _: object) -> None:
         raw.set_authorizer(custody)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        raw.execute("PRAGMA busy_timeout=0")  # the loop never waits; who may, says so when it begins (`Line`)
 
     with engine.connect():  # a file that cannot be opened is noticed now
         return engine

@@ -1,14 +1,15 @@
-"""The writer: what arrives in one turn of the loop shares one commit of SQLite's writing connection.
+"""The writer: what arrives in a few turns of the loop shares one commit of SQLite's writing connection.
 
 The loop runs each operation in a savepoint of its own; a thread commits, which waits for the disk, and the loop answers
 all. A thread that ran the operations as well would pass the interpreter's lock to and fro at every statement, some
 hundred times an enrolment. Only when another process holds SQLite's lock does the thread wait for it and run the batch.
-No timer: whatever arrives during a commit is the next batch. Nobody is answered before the commit.
+No timer: whatever arrives during a commit, and in a few turns of the loop after it, is the next batch. Nobody is
+answered before the commit.
 
-Savepoints are the driver's, for SQLAlchemy's cost forty times as much. Some errors (disk full, I/O) make SQLite give up
-the whole transaction; then nothing of the batch was kept, and each of its operations runs again alone. An operation
-never commits: `Custody` denies it COMMIT and ROLLBACK in any form, and what SQLAlchemy then thinks of its transaction
-is looked at before each commit, since leaving `engine.begin()` with an inactive one commits nothing and says nothing.
+Transactions and savepoints are the driver's, for SQLAlchemy's cost forty times as much; it thinks that it is in one and
+the same transaction all the time. Some errors (disk full, I/O) make SQLite give up the whole transaction; then nothing
+of the batch was kept, and each of its operations runs again alone. An operation never commits: `Custody` denies it
+COMMIT and ROLLBACK in any form, and what SQLAlchemy then thinks of its transaction is looked at after each operation.
 """
 
 import asyncio
@@ -19,8 +20,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, RootTransaction
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine
 
 from ca_server.language import sentence
 from ca_server.store.errors import Overloaded, Unavailable, translated
@@ -28,6 +28,7 @@ from ca_server.store.errors import Overloaded, Unavailable, translated
 R = TypeVar("R")
 
 _MOST_WAITING = 2000
+_TURNS = 3  # one to read what has come, one for those whom that wakes, one for those just answered
 
 
 class Custody:
@@ -64,10 +65,14 @@ class Line:
         self._engine = engine
         self._connection: Connection | None = None
 
-    def connection(self) -> Connection:
-        """Return the connection, a new one after trouble."""
+    def begin(self, *, patient: bool) -> Connection:
+        """Take SQLite's lock and return the connection, a new one after trouble. Raises the driver's error."""
         if self._connection is None or self._connection.closed:
             self._connection = self._engine.connect()
+            self._connection.begin()
+        options = self._connection.get_execution_options()
+        with _patience(options["driver"], options["patience"]) if patient else contextlib.nullcontext():
+            options["driver"].execute("BEGIN IMMEDIATE")
         return self._connection
 
     def close(self) -> None:
@@ -90,55 +95,48 @@ class Batch:
         self._line = line
         self._calls = calls
         self._connection: Connection | None = None
-        self._transaction: RootTransaction | None = None
         self._trouble: BaseException | None = None
 
     def begin(self, *, patient: bool) -> bool:
         """Take the lock; False when another has it and it was not to be waited for. Other trouble shows at the end."""
         try:
-            self._connection = self._line.connection()
-            if patient:
-                self._transaction = self._connection.begin()
-            else:
-                with _impatience(self._connection):
-                    self._transaction = self._connection.begin()
+            self._connection = self._line.begin(patient=patient)
         except BaseException as error:
-            self._line.close()
-            self._connection = self._transaction = None
             if not patient and _is_busy(error):
                 return False
+            self._line.close()
             self._trouble = error
         return True
 
     def run(self) -> None:
         """Run each operation in a savepoint of its own, while the transaction stands."""
-        if self._connection is None or self._transaction is None:
+        if self._connection is None:
             return
         options = self._connection.get_execution_options()
         driver, custody = options["driver"], options["custody"]
         try:
             for call in self._calls:
                 _run(self._connection, driver, custody, call)
-                _require_whole(self._transaction, driver)
+                _require_whole(self._connection, driver)
                 _end_savepoint(driver, call)
         except BaseException as error:
             self._trouble = error
 
     def commit(self) -> None:
         """Commit, and leave each call its result or its error; what broke is run again here."""
-        begun = self._transaction is not None
-        if self._transaction is not None and self._trouble is None:
+        driver = None if self._connection is None else self._connection.get_execution_options()["driver"]
+        if driver is not None and self._trouble is None:
             try:
-                self._transaction.commit()
+                driver.commit()
             except BaseException as error:
                 self._trouble = error
         if self._trouble is None:
             return
-        if self._connection is not None:
+        if driver is not None:
             with contextlib.suppress(sqlite3.Error):
-                self._connection.get_execution_options()["driver"].rollback()
+                driver.rollback()
         self._line.close()
-        if begun and len(self._calls) > 1:
+        if driver is not None and len(self._calls) > 1:
             for call in self._calls:
                 commit(self._line, [call])
             return
@@ -155,20 +153,17 @@ def commit(line: Line, calls: list[Call[Any]]) -> None:
 
 
 @contextlib.contextmanager
-def _impatience(connection: Connection) -> Iterator[None]:
-    """Let SQLite say at once that another has the lock."""
-    options = connection.get_execution_options()
-    driver, patience = options["driver"], options["patience"]
-    driver.execute("PRAGMA busy_timeout=0")
+def _patience(driver: sqlite3.Connection, milliseconds: int) -> Iterator[None]:
+    """Let SQLite wait for another's lock, of which it says at once otherwise."""
+    driver.execute(f"PRAGMA busy_timeout={milliseconds}")
     try:
         yield
     finally:
-        driver.execute(f"PRAGMA busy_timeout={patience}")
+        driver.execute("PRAGMA busy_timeout=0")
 
 
 def _is_busy(error: BaseException) -> bool:
-    driver = error.orig if isinstance(error, DBAPIError) else error
-    return getattr(driver, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF == sqlite3.SQLITE_BUSY
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _run(connection: Connection, driver: sqlite3.Connection, custody: Custody, call: Call[Any]) -> None:
@@ -183,9 +178,10 @@ def _run(connection: Connection, driver: sqlite3.Connection, custody: Custody, c
         custody.operating = False
 
 
-def _require_whole(transaction: RootTransaction, driver: sqlite3.Connection) -> None:
+def _require_whole(connection: Connection, driver: sqlite3.Connection) -> None:
     """Do nothing while the outer transaction stands for SQLAlchemy and for SQLite. Raises Unavailable otherwise."""
-    if not transaction.is_active or not driver.in_transaction:
+    transaction = connection.get_transaction()
+    if transaction is None or not transaction.is_active or not driver.in_transaction:
         raise Unavailable(sentence("An operation ended the transaction that it ran in."))
 
 
@@ -221,7 +217,7 @@ class Writer:
         self._waiting.append((call, answered))
         if self._idle.is_set():
             self._idle.clear()
-            self._loop.call_soon(self._hand_over)
+            self._gather(_TURNS)
         await answered
         return call.outcome()
 
@@ -233,6 +229,13 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
         self._line.close()
         self._engine.dispose()
+
+    def _gather(self, turns: int) -> None:
+        """Let so many turns of the loop pass, in which whoever is ready comes along, then hand over."""
+        if turns:
+            self._loop.call_soon(self._gather, turns - 1)
+        else:
+            self._hand_over()
 
     def _hand_over(self) -> None:
         """Run what has gathered and let the thread commit it; who was cancelled before that leaves no trace."""
@@ -264,4 +267,4 @@ class Writer:
         for _, answered in batch:
             if not answered.cancelled():
                 answered.set_result(None)
-        self._loop.call_soon(self._hand_over)  # not at once: those just answered may have more to write in this turn
+        self._gather(_TURNS)

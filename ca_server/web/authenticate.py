@@ -1,8 +1,8 @@
 """Who sent a request: the checks of RFC 8555 §6.2 to §6.5 in the order of protocol.md, Verifying a request.
 
-strict JWS → algorithm → jwk xor kid → url is this resource's → nonce opens → key → signature → nonce redeemed → account
-valid. Its status is looked at here so that a dead account is told so before anything else, and once more, as is
-ownership, in the transaction that decides.
+strict JWS → algorithm → jwk xor kid → url is this resource's → nonce opens → key → signature → nonce redeemed. Whether
+the account is valid, and the resource its own, is looked at in the transaction that decides, and before anything else
+is refused (`Front.signed`), so that a dead account is told so first.
 """
 
 import dataclasses
@@ -80,8 +80,7 @@ class Authenticator:
     async def verify(self, body: bytes, url: str, signer: Signer) -> tuple[Jws, PublicKey, str | None]:
         """Return the message, the key that signed it, and the account that names it.
 
-        Raises Problem for whatever is wrong, AccountUnknown for a kid that is none of ours, AccountUnusable for that
-        of a dead account.
+        Raises Problem for whatever is wrong, AccountUnknown for a kid that is none of ours.
         """
         message = jws.parse(body)
         self._require_signer(message, signer)
@@ -94,9 +93,12 @@ class Authenticator:
         jws.verify(message, key)
         if not self._nonces.redeem(number):
             raise Problem(ProblemType.BAD_NONCE)
+        return message, key, account_id
+
+    async def require_valid(self, account_id: str | None) -> None:
+        """Do nothing where no account signed, or a valid one. Raises AccountUnusable for a dead one."""
         if account_id is not None:
             await self._database.lookup(accounts.require_valid, account_id)
-        return message, key, account_id
 
     def remember(self, account_id: str, key: PublicKey) -> None:
         """Keep the key of an account, which was just made or looked up."""

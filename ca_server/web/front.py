@@ -9,7 +9,7 @@ import dataclasses
 import ipaddress
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -28,6 +28,7 @@ trouble = logging.getLogger("warifu.trouble")
 
 _SECONDS_FOR_A_BODY = 10
 _LONGEST_AGENT = 200
+_LINE = "%s %s %s %d %s %.1f ms %s account=%s"
 _SHOWN = frozenset({404, 408, 413, 429})
 """Statuses that a person is shown a page for, as for all from 500 on."""
 _ROUTE: web.RequestKey[str] = web.RequestKey("route", str)
@@ -47,17 +48,29 @@ class Front:
     """Answers a person, by status and request id, where a program gets the problem document."""
 
     def signed(self, signer: Signer, handler: Callable[[Signed], Awaitable[Answer]]) -> Handler:
-        """Return the handler of a POST that is a JWS (RFC 8555 §6.2)."""
+        """Return the handler of a POST that is a JWS (RFC 8555 §6.2).
+
+        Whether its account is valid, every operation sees for itself; here only when something else is refused.
+        """
 
         async def handle(request: web.Request) -> web.Response:
-            return self._response(await handler(await self._verified(request, signer)))
+            signed = await self._verified(request, signer)
+            try:
+                answer = await handler(signed)
+            except Exception as error:
+                if not is_unforeseen(error):
+                    await self.authenticator.require_valid(signed.account_id)
+                raise
+            return self._response(answer)
 
         return handle
 
     async def read(self, request: web.Request, handler: Callable[[], Awaitable[Answer]]) -> web.Response:
         """Answer a GET, or the POST-as-GET that works on every resource."""
         if request.method == "POST":
-            (await self._verified(request, Signer.ACCOUNT)).require_read()
+            signed = await self._verified(request, Signer.ACCOUNT)
+            await self.authenticator.require_valid(signed.account_id)
+            signed.require_read()
         return self._response(await handler())
 
     def address(self, request: web.Request) -> str:
@@ -80,7 +93,7 @@ class Front:
         message, key, account_id = await self.authenticator.verify(body, url, signer)
         request[_ACCOUNT] = account_id or "-"
         return Signed(
-            message, request.match_info, request.query, self.address(request), _agent(request), url, key, account_id
+            message, request.match_info, _query(request), self.address(request), _agent(request), url, key, account_id
         )
 
     def _response(self, answer: Answer) -> web.Response:
@@ -124,17 +137,11 @@ class Front:
                     self.failures.count(network)
                 response = self._refusal(request, problem, error, request_id)
             response.headers["Request-Id"] = request_id
-            log.info(
-                "%s %s %s %d %s %.1f ms %s account=%s",
-                request_id,
-                request.method,
-                _name(request),
-                response.status,
-                problem.type.word if problem else "-",
-                1000 * (time.perf_counter() - started),
-                address,
-                request.get(_ACCOUNT, "-"),
-            )
+            if log.isEnabledFor(logging.INFO):
+                word = problem.type.word if problem else "-"
+                taken = 1000 * (time.perf_counter() - started)
+                account = request.get(_ACCOUNT, "-")
+                _tell(request_id, request.method, _name(request), response.status, word, taken, address, account)
             return response
 
         return front
@@ -157,6 +164,11 @@ class Front:
         return response
 
 
+def _tell(*what: object) -> None:
+    """Write the log line; `log.info` would look for its caller first, which takes as long again."""
+    log.handle(logging.LogRecord(log.name, logging.INFO, __file__, 0, _LINE, what, None))
+
+
 async def _body(request: web.Request) -> bytes:
     """Return the body. Raises HTTPRequestTimeout when it does not arrive in time; most came with their header."""
     if request.content.is_eof():
@@ -166,6 +178,11 @@ async def _body(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError as error:
         raise web.HTTPRequestTimeout from error
+
+
+def _query(request: web.Request) -> Mapping[str, str]:
+    """Return the query; of an empty one aiohttp would make a new one for each request."""
+    return request.query if request.query_string else {}
 
 
 def _agent(request: web.Request) -> str:

@@ -1,5 +1,6 @@
 """The maildir for trials, and when a mail is tried again."""
 
+import asyncio
 import stat
 from collections.abc import Callable
 from email.message import Message
@@ -36,6 +37,33 @@ async def test_a_mail_and_its_name_are_synced_before_it_counts_as_accepted(
     await MaildirMailer(tmp_path / "mailbox").deliver(mail)
     (stored,) = (tmp_path / "mailbox" / "new").iterdir()
     assert synced == [tmp_path / "mailbox" / "tmp" / stored.name, tmp_path / "mailbox" / "new"]
+
+
+async def test_mails_of_one_turn_are_all_written_before_the_first_is_synced_and_share_the_folders_sync(
+    tmp_path: Path, mail_of: MakeMail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, int]] = []
+
+    def sync(descriptor: int) -> None:
+        path = Path(f"/dev/fd/{descriptor}").resolve()
+        synced.append((path.parent.name if path.is_file() else path.name, len(files_in(tmp_path))))
+
+    monkeypatch.setattr("os.fsync", sync)
+    mailer = MaildirMailer(tmp_path)
+    outcomes = await asyncio.gather(*(mailer.deliver(mail_of(f"{number}", NOON)) for number in range(3)))
+    assert outcomes == [Accepted()] * 3
+    assert synced == [("tmp", 3), ("tmp", 3), ("tmp", 3), ("new", 3)]
+    names = [mail["Message-ID"].partition("@")[0] for mail in read_maildir(tmp_path)]
+    assert sorted(names) == ["<0", "<1", "<2"]
+
+
+async def test_a_mail_is_stored_though_whoever_came_with_it_went_away(tmp_path: Path, mail_of: MakeMail) -> None:
+    mailer = MaildirMailer(tmp_path)
+    gone, stays = (asyncio.create_task(mailer.deliver(mail_of(name, NOON))) for name in ("gone", "stays"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await stays == Accepted()
+    assert len(read_maildir(tmp_path)) == 2
 
 
 async def test_a_mail_reads_back_with_its_url_alone_on_a_line(tmp_path: Path, mail: Message) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from ca_server.config import Operator
 from ca_server.domain.attempts import Attempt
+from ca_server.notices.mailer import octets
 from ca_server.notices.messages import Messages, NoticeKind, Sender
 
 URL = "https://ca.example.jp/e/5Z8XQ2M7RC4KD0TNVB9HJ3WEGS"
@@ -88,6 +89,14 @@ def test_every_notice_can_be_rendered_in_both_languages_and_says_whom_to_call(
     assert "{" not in rendered.text
     assert "みどり銀行" in rendered.text
     assert "03-0000-0000" in rendered.text
+
+
+@pytest.mark.parametrize(("kind", "language"), EVERY)
+def test_a_mail_is_stored_byte_for_byte_as_the_library_would_write_it(
+    messages: Messages, kind: NoticeKind, language: str
+) -> None:
+    made = mail(messages, kind, language)
+    assert octets(made) == bytes(made)
 
 
 @pytest.mark.parametrize(("kind", "language"), EVERY)

@@ -6,9 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import RootTransaction, insert, select
+from sqlalchemy import insert, select
 
 from ca_server.store import Conflict, Connection, Database, Duplicate, SynchronousDatabase, Unavailable
+from ca_server.store.writer import Custody
 from tests.ca_server.store.seats import ADD, SEAT, Refused, add, claim, how_many, names
 
 
@@ -166,6 +167,17 @@ async def test_what_arrives_in_one_turn_shares_a_commit(path: Path, callers: int
     await database.close()
 
 
+async def test_who_comes_within_three_turns_of_the_loop_shares_the_commit(database: Database) -> None:
+    async def caller(turns: int) -> int:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await database.write(add, f"{turns}")
+        return database.data_version()
+
+    first, second, third, late = await asyncio.gather(*(caller(turns) for turns in (0, 1, 2, 9)))
+    assert first == second == third < late
+
+
 async def test_a_caller_cancelled_before_the_hand_over_leaves_no_trace(database: Database) -> None:
     tasks = [asyncio.create_task(database.write(add, f"{n:03}")) for n in range(300)]
     await asyncio.sleep(0)
@@ -193,13 +205,13 @@ async def test_the_loop_goes_on_while_the_disk_is_waited_for(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of it is seen by then, and nobody is answered."""
-    written, commit = threading.Event(), RootTransaction.commit
+    written = threading.Event()
 
-    def slow(transaction: RootTransaction) -> None:
-        assert written.wait(5)
-        commit(transaction)
+    def slow(_: Custody, action: int, *words: str | None) -> int:
+        assert (action, words[0]) != (sqlite3.SQLITE_TRANSACTION, "COMMIT") or written.wait(5)
+        return sqlite3.SQLITE_OK
 
-    monkeypatch.setattr(RootTransaction, "commit", slow)
+    monkeypatch.setattr(Custody, "__call__", slow)
     writing = asyncio.create_task(database.write(add, "F123456-001"))
     for _ in range(10):
         await asyncio.sleep(0.01)

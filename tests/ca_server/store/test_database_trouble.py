@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import RootTransaction
 
 from ca_server.store import Conflict, Connection, Database, Duplicate, Overloaded, SynchronousDatabase, Unavailable
+from ca_server.store.writer import Custody
 from tests.ca_server.store.seats import ForeignLock, add, claim, how_many, names
 
 
@@ -169,12 +169,14 @@ async def test_the_next_batch_has_another_connection_after_trouble(
         runs.append(cn)
         return add(connection, cn)
 
-    def commit(transaction: RootTransaction) -> None:
+    def deny(_: Custody, action: int, *words: str | None) -> int:
+        if (action, words[0]) != (sqlite3.SQLITE_TRANSACTION, "COMMIT"):
+            return sqlite3.SQLITE_OK
         monkeypatch.undo()
         monkeypatch.setattr("sqlalchemy.Connection.close", broken)
-        raise OSError("The disk went away.")
+        return sqlite3.SQLITE_DENY
 
-    monkeypatch.setattr(RootTransaction, "commit", commit)
+    monkeypatch.setattr(Custody, "__call__", deny)
     answers = await asyncio.gather(database.write(counted, "1"), database.write(counted, "2"))
     assert list(answers) == ["1", "2"]
     assert runs == ["1", "2", "1", "2"]
