@@ -237,6 +237,7 @@ async def _work(config: Config, signers: Signers, number: int) -> None:
     ready = _looked_for(None, answers, config)
     _ready()
     await asyncio.to_thread(records.prepare)
+    gc.freeze()
     while not over.is_set():
         _say("there")
         signers.look()
@@ -274,7 +275,7 @@ def _heed(end: Callable[[], object]) -> None:
 
 def _ready() -> None:
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # what the start made lives as long as the process: no later collection has to look at it
     _say("ready")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -40,6 +40,7 @@ _BASIC_RESPONSE: Final = der.object_identifier("1.3.6.1.5.5.7.48.1.1")
 _NONCE: Final = der.object_identifier("1.3.6.1.5.5.7.48.1.2")
 _NEXT_UPDATE: Final = b"\xa0\x11"  # [0] around a GeneralizedTime, whose length is always the same
 _MOST_LENGTHS: Final = 1024
+_USUAL_NONCES: Final = (0, 16, 32)
 _NONCES_ECHOED: Final = range(16, 33)
 _NONCES_LET_PASS: Final = range(1, 129)
 
@@ -108,20 +109,50 @@ def issuer_hashes(certificate: x509.Certificate) -> tuple[IssuerHash, ...]:
     )
 
 
-def usual_requests(issuer: IssuerHash) -> Iterator[tuple[bytes, int]]:
-    """Yield how requests begin that ask for one certificate and nothing else, and how long they are with its serial.
+Lengths = TypeVar("Lengths", bound=tuple[int, ...])
+Heads = TypeVar("Heads", bound=tuple[bytes, ...])
 
-    Behind a beginning stand only the contents of the serial number, so that such a request is known by comparing bytes,
-    its own length among them. The algorithm's parameters may be NULL or absent.
+
+class UsualRequest(NamedTuple):
+    """How a request looks that asks for one certificate, with a nonce or without, and says nothing else.
+
+    It is these bytes, the contents of the serial number, `middle`, and the nonce; all lengths of DER are among them, so
+    that such a request is known by comparing bytes.
     """
+
+    beginning: bytes
+    serial_length: int
+    middle: bytes
+    """Empty without a nonce."""
+    nonce_length: int
+
+    @property
+    def length(self) -> int:
+        """Return how long such a request is."""
+        return len(self.beginning) + self.serial_length + len(self.middle) + self.nonce_length
+
+
+def usual_requests(issuer: IssuerHash) -> Iterator[UsualRequest]:
+    """Yield every usual request about certificates of an issuer; the algorithm's parameters may be NULL or absent."""
     oid = der.object_identifier(_HASH_OIDS[issuer.hash_name])
     hashed = der.element(der.OCTET_STRING, issuer.name_hash) + der.element(der.OCTET_STRING, issuer.key_hash)
     for algorithm in (der.sequence(oid, der.NULL), der.sequence(oid)):
         for length in range(1, MAX_SERIAL_BYTES + 2):
-            whole = der.sequence(algorithm, hashed, der.element(der.INTEGER, bytes(length)))
-            for _ in range(4):  # Request, requestList, TBSRequest, OCSPRequest
-                whole = der.sequence(whole)
-            yield whole[:-length], len(whole)
+            number = der.element(der.INTEGER, bytes(length))
+            questions = der.sequence(der.sequence(der.sequence(algorithm, hashed, number)))
+            for nonce_length in _USUAL_NONCES:
+                extensions = (
+                    der.explicit(2, der.sequence(_nonce_extension(bytes(nonce_length)))) if nonce_length else b""
+                )
+                whole = der.sequence(der.sequence(questions, extensions))
+                middle = extensions[: len(extensions) - nonce_length]
+                beginning = whole[: len(whole) - len(extensions) - length]
+                yield UsualRequest(beginning, length, middle, nonce_length)
+
+
+def _nonce_extension(nonce: bytes) -> bytes:
+    """Return the Extension of a nonce (RFC 9654 §2.1)."""
+    return der.sequence(_NONCE, der.element(der.OCTET_STRING, der.element(der.OCTET_STRING, nonce)))
 
 
 def parse_request(encoded: bytes) -> OcspQuery:
@@ -179,7 +210,7 @@ class AnswerForm:
         self._responder = der.explicit(2, der.element(der.OCTET_STRING, key_hash))
         self._algorithm = signer.algorithm
         self._tail = der.explicit(0, der.sequence(signer.certificate.public_bytes(Encoding.DER)))
-        self._heads: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+        self._heads: dict[tuple[int, int, int], tuple[bytes, bytes, bytes]] = {}
         self._covers: dict[tuple[int, int], tuple[bytes, bytes]] = {}
 
     def signed(
@@ -198,16 +229,12 @@ class AnswerForm:
     def to_be_signed(
         self, number: bytes, status: bytes, this_update: int, next_update: int, nonce: bytes | None = None
     ) -> bytes:
-        """Return the ResponseData; with a nonce (RFC 9654 §2.1), which nobody asks for twice, no head is remembered."""
+        """Return the ResponseData, with the nonce where there is one (RFC 9654 §2.1)."""
         produced, until = _generalized(this_update), _generalized(next_update)
-        if nonce is not None:
-            value = der.element(der.OCTET_STRING, der.element(der.OCTET_STRING, nonce))
-            extensions = der.explicit(1, der.sequence(der.sequence(_NONCE, value)))
-            responses = self._responses(number, status, produced, until)
-            return der.sequence(self._responder, produced, responses, extensions)
-        lengths = len(number), len(status)
-        before, single = self._heads.get(lengths) or self._remember_heads(number, status)
-        return b"".join((before, produced, single, number, status, produced, _NEXT_UPDATE, until))
+        lengths = len(number), len(status), 0 if nonce is None else len(nonce)
+        before, single, extension = self._heads.get(lengths) or self._remember_heads(number, status, nonce)
+        parts = (before, produced, single, number, status, produced, _NEXT_UPDATE, until, extension, nonce or b"")
+        return b"".join(parts)
 
     def answer(self, to_be_signed: bytes, signature: bytes) -> bytes:
         """Return the OCSPResponse around signed ResponseData."""
@@ -215,18 +242,17 @@ class AnswerForm:
         before, middle = self._covers.get(lengths) or self._remember_covers(to_be_signed, signature)
         return b"".join((before, to_be_signed, middle, signature, self._tail))
 
-    def _responses(self, number: bytes, status: bytes, this_update: bytes, next_update: bytes) -> bytes:
-        certificate = der.sequence(self._issuer_part, number)
-        return der.sequence(der.sequence(certificate, status, this_update, der.explicit(0, next_update)))
-
-    def _remember_heads(self, number: bytes, status: bytes) -> tuple[bytes, bytes]:
-        """Take two heads out of an answer made in full: up to producedAt, and from there to the serial number."""
+    def _remember_heads(self, number: bytes, status: bytes, nonce: bytes | None) -> tuple[bytes, bytes, bytes]:
+        """Take heads out of an answer made in full: up to producedAt, from there to the serial number, to the nonce."""
         time = _generalized(0)
-        responses = self._responses(number, status, time, time)
-        whole = der.sequence(self._responder, time, responses)
-        before = whole[: len(whole) - len(time) - len(responses)]
+        certificate = der.sequence(self._issuer_part, number)
+        responses = der.sequence(der.sequence(certificate, status, time, der.explicit(0, time)))
+        extension = b"" if nonce is None else der.explicit(1, der.sequence(_nonce_extension(nonce)))
+        whole = der.sequence(self._responder, time, responses, extension)
+        before = whole[: len(whole) - len(time) - len(responses) - len(extension)]
         single = responses[: len(responses) - len(number) - len(status) - 2 * len(time) - len(_NEXT_UPDATE)]
-        return _remember(self._heads, (len(number), len(status)), (before, single))
+        lengths = len(number), len(status), len(nonce or b"")
+        return _remember(self._heads, lengths, (before, single, extension[: len(extension) - lengths[2]]))
 
     def _remember_covers(self, to_be_signed: bytes, signature: bytes) -> tuple[bytes, bytes]:
         """Take out of an answer made in full what stands before the signed bytes, and before the signature."""
@@ -239,9 +265,7 @@ class AnswerForm:
         return _remember(self._covers, (len(to_be_signed), len(signature)), (before, middle))
 
 
-def _remember(
-    known: dict[tuple[int, int], tuple[bytes, bytes]], lengths: tuple[int, int], heads: tuple[bytes, bytes]
-) -> tuple[bytes, bytes]:
+def _remember(known: dict[Lengths, Heads], lengths: Lengths, heads: Heads) -> Heads:
     """Keep heads; strangers choose the length of a serial number, so the room for them is bounded."""
     if len(known) >= _MOST_LENGTHS:
         known.clear()

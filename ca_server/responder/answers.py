@@ -94,6 +94,16 @@ class _Asked(NamedTuple):
     """Which of the hashes names the issuer."""
 
 
+class _Usual(NamedTuple):
+    asked: _Asked
+    ends: int
+    """Where the serial number ends."""
+    middle: bytes
+
+
+_NOTHING_USUAL: Final[dict[int, dict[bytes, _Usual]]] = {}
+
+
 class Answers:
     """Answers questions about the certificates of some issuing CAs."""
 
@@ -106,13 +116,15 @@ class Answers:
         self._clock = clock
         self._complained = -_SECONDS_BETWEEN_COMPLAINTS
         self._by_hash: dict[IssuerHash, _Asked] = {}
-        self._usual: dict[int, dict[int, dict[bytes, _Asked]]] = {}
-        """Usual requests, by their length, where in them the serial number may begin, and what stands before it."""
+        self._usual: dict[int, dict[int, dict[bytes, _Usual]]] = {}
+        """Usual requests, by their length, where in them the serial number begins, and what stands before it."""
         for each in issuing:
             for place, issuer in enumerate(each.hashes):
                 asked = self._by_hash[issuer] = _Asked(each, place)
-                for beginning, length in ocsp.usual_requests(issuer):
-                    self._usual.setdefault(length, {}).setdefault(len(beginning), {})[beginning] = asked
+                for usual in ocsp.usual_requests(issuer):
+                    begins = len(usual.beginning)
+                    known = self._usual.setdefault(usual.length, {}).setdefault(begins, {})
+                    known[usual.beginning] = _Usual(asked, begins + usual.serial_length, usual.middle)
 
     def use(self, ready: ReadyStore | None) -> None:
         """Look into this ready store from now on, or into none."""
@@ -120,12 +132,14 @@ class Answers:
 
     def answer(self, encoded: bytes) -> Answer:
         """Answer a request in DER. Raises nothing: what cannot be answered gets an answer that says so."""
-        for cut, known in self._usual.get(len(encoded), {}).items():
-            asked = known.get(encoded[:cut])
-            if asked is not None:
-                serial = ocsp.serial_bytes(encoded[cut:])
-                if serial is not None:
-                    return self._look(asked, serial, encoded[cut - 2 :], None)
+        for begins, known in self._usual.get(len(encoded), _NOTHING_USUAL).items():
+            usual = known.get(encoded[:begins])
+            if usual is not None:
+                asked, ends, middle = usual
+                serial = ocsp.serial_bytes(encoded[begins:ends])
+                nonce_begins = ends + len(middle)
+                if serial is not None and encoded[ends:nonce_begins] == middle:
+                    return self._look(asked, serial, encoded[begins - 2 : ends], encoded[nonce_begins:] or None)
         return self._parsed(encoded)
 
     def _parsed(self, encoded: bytes) -> Answer:

@@ -12,11 +12,14 @@ from cryptography.x509 import ocsp as library
 from ca_server.authority import der, hierarchy, ocsp
 from ca_server.authority.ocsp import AnswerForm, OcspStatus
 from ca_server.authority.signer import Signer
-from ca_server.clock import moment
+from ca_server.clock import HOUR, moment
 from keys.algorithms import verify
 from keys.generate import generate
 from protocol.vocabulary import RevocationReason
-from tests.ca_server.responder.stand import HASHES, named, the_house
+from tests.ca_server.responder import asking
+from tests.ca_server.responder.differential import always_the_same
+from tests.ca_server.responder.stand import HASHES, named, question, the_house
+from tests.ca_server.web.office import TurnedClock
 
 _EVERY = [ocsp.GOOD, ocsp.UNKNOWN, *(ocsp.revoked(0, reason) for reason in RevocationReason)]
 _FLAGS = {each.name: each for each in x509.ReasonFlags}
@@ -113,20 +116,42 @@ def test_an_answer_verifies_by_its_signers_key(kind: str) -> None:
     verify(signer(kind).public_key, response.signature, response.tbs_response_bytes)
 
 
-def test_the_beginnings_of_usual_requests_are_those_that_the_library_writes() -> None:
+@pytest.mark.parametrize("nonce_length", [0, 16, 32])
+def test_usual_requests_are_those_that_the_library_writes(nonce_length: int) -> None:
     chance = random.Random(8)
-    beginnings = {
-        (hashed.hash_name, beginning, length)
+    usual = {
+        (hashed.hash_name, each.beginning, each.serial_length, each.middle, each.length)
         for hashed in ocsp.issuer_hashes(the_house().issuing.certificate)
-        for beginning, length in ocsp.usual_requests(hashed)
+        for each in ocsp.usual_requests(hashed)
+        if each.nonce_length == nonce_length
     }
     for octets in range(1, 21):
         for first in (1, 0x7F, 0x80, 0xFF):
             serial = int.from_bytes(bytes((first,)) + chance.randbytes(octets - 1))
+            nonce = chance.randbytes(nonce_length)
             for algorithm in HASHES:
                 hashed = named(the_house().issuing.certificate, algorithm)
                 builder = library.OCSPRequestBuilder().add_certificate_by_hash(*hashed, serial, HASHES[algorithm])
+                if nonce:
+                    builder = builder.add_extension(x509.OCSPNonce(nonce), critical=False)
                 encoded = builder.build().public_bytes(Encoding.DER)
                 contents = der.integer(serial)[2:]
-                assert (algorithm, encoded.removesuffix(contents), len(encoded)) in beginnings
+                ends = len(encoded) - (21 + nonce_length if nonce else 0)
+                assert encoded[:ends].endswith(contents)
+                beginning, middle = encoded[: ends - len(contents)], encoded[ends:].removesuffix(nonce)
+                assert (algorithm, beginning, len(contents), middle, len(encoded)) in usual
                 assert ocsp.serial_bytes(contents) == serial.to_bytes(octets, "big")
+
+
+def test_a_request_that_is_known_by_its_bytes_is_answered_as_when_it_is_parsed() -> None:
+    """Whatever byte of a usual request with a nonce is changed."""
+    answers = always_the_same(TurnedClock(the_house().now + HOUR))
+    usual = answers._usual
+    whole = question(asking.GOOD, nonce=bytes(range(16)), issuer=asking.issuer().certificate)
+    for place in range(len(whole)):
+        for change in (0x01, 0x80, 0xFF):
+            encoded = whole[:place] + bytes((whole[place] ^ change,)) + whole[place + 1 :]
+            answers._usual = usual
+            quick = answers.answer(encoded)
+            answers._usual = {}
+            assert quick == answers.answer(encoded), (place, change)
