@@ -10,6 +10,7 @@
 import hashlib
 import logging
 import time
+from binascii import hexlify
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -191,7 +192,7 @@ class Answers:
         signature = record[middle:] if asked.place else record[FIXED.size : middle]
         status = _revoked_der(revoked_at, reason) if is_revoked else _GOOD_DER
         data = form.to_be_signed(number, status, this_update, next_update)
-        return Answer(form.answer(data, signature), this_update, next_update, signature[-_TAG_BYTES:].hex().encode())
+        return Answer(form.answer(data, signature), this_update, next_update, hexlify(signature[-_TAG_BYTES:]))
 
     def _agrees(self, asked: _Asked, serial: bytes, entry: Entry) -> bool:
         """Tell whether the records say what the entry says, or cannot be asked: it is valid until its end."""
@@ -224,7 +225,7 @@ class Answers:
         answer = form.answer(data, signature)
         if nonce is not None or status == _UNKNOWN_DER:
             return Answer(answer)
-        return Answer(answer, now, until, signature[-_TAG_BYTES:].hex().encode())
+        return Answer(answer, now, until, hexlify(signature[-_TAG_BYTES:]))
 
     def _complain(self, trouble: str) -> None:
         """Log an error with its trace, once a minute: strangers ask thousands of times a second."""

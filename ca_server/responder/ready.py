@@ -96,11 +96,13 @@ class ReadyStore:
 
         `moment` is of time.monotonic. A beat is not read again for what is there as long as it counts.
         """
-        with self._environment.begin() as transaction:
-            record = transaction.get(key, db=self._entries)
-            if record is not None and self._beat <= moment < self._beat + SECONDS_OF_A_BEAT:
-                return record, True
-            beat = transaction.get(b"beat", db=self._state)
+        transaction = self._environment.begin(self._entries)
+        record = transaction.get(key)
+        if record is not None and self._beat <= moment < self._beat + SECONDS_OF_A_BEAT:
+            transaction.abort()
+            return record, True
+        beat = transaction.get(b"beat", db=self._state)
+        transaction.abort()
         self._beat = _NEVER if beat is None else _BEAT.unpack(beat)[0]
         return record, self._beat <= moment < self._beat + SECONDS_OF_A_BEAT
 
