@@ -52,6 +52,7 @@ class Keeper:
         self._by_key = {each.key: each for each in issuing}
         self._answer_seconds = answer_seconds
         self._clock = clock
+        self._strangers: set[str] = set()
         self._issuers = b"".join(sorted(self._by_key))
         if keeping.issuers() != self._issuers:  # the changes of a new one were passed over
             keeping.forget(self._issuers)
@@ -95,7 +96,9 @@ class Keeper:
         entries: dict[bytes, Entry] = {}
         for change in stretch.changes:
             issuing = self._issuing.get(change.issuer)
-            if issuing is not None:
+            if issuing is None:
+                self._warn_of(change.issuer)
+            else:
                 key = issuing.key + _serial(change.serial)
                 entry = _entry(change)
                 entries[key] = self._signed(key, entry, now) if sign and entry.ends > now else entry
@@ -103,6 +106,11 @@ class Keeper:
         self._place, self._witness = stretch.until, stretch.witness or None
         if not sign:
             self._walked_to = b""
+
+    def _warn_of(self, issuer: str) -> None:
+        if issuer not in self._strangers:
+            self._strangers.add(issuer)
+            log.error("ALARM: %s issued certificates, but this machine's configuration does not know it", issuer)
 
     def _begin_walk(self) -> None:
         now = self._clock.now()

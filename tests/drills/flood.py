@@ -1,4 +1,4 @@
-"""Flood: slow connections of five kinds and a stream of garbage at the plain address, while others ask for OCSP.
+"""Flood: slow connections of five kinds, one that asks without a pause, and garbage, while others ask for OCSP.
 
 Others hardly notice, the workers' memory stays what it was, and no slow connection lives longer than fifteen seconds.
 The attacker is a process of its own (`python flood.py PORT CONNECTIONS SECONDS PATH`): it tells how long its
@@ -53,7 +53,7 @@ def _figures(
     times = sorted(crowd.seconds)
     slowest_of_most, most = times[len(times) * 99 // 100], 1.0 if impatient else 0.2  # impatient: in company
     not_good = [f"{count} × {word}" for word, count in crowd.words.items() if word != "good"]
-    garbage = int(told.pop("garbage")[0])
+    garbage, asked = (int(told.pop(kind)[0]) for kind in ("garbage", "asked"))
     figures = [
         Figure(
             "flood: others, 99 %",
@@ -63,6 +63,7 @@ def _figures(
         ),
         none_of("flood: others not answered", not_good),
         Figure("flood: garbage connections", "≥ 100", str(garbage), garbage >= 100),
+        Figure("flood: asked without a pause", "≥ 1,000", f"{asked:,}", asked >= 1_000),
         Figure("flood: a worker's memory grows by", "≤ 16 MiB", f"{grown / (1 << 20):.1f} MiB", grown <= _MOST_MEMORY),
     ]
     for kind, lives in told.items():
@@ -166,14 +167,27 @@ async def _throw(port: int, count: list[float]) -> None:
             count[0] += 1
 
 
+async def _ask_without_a_pause(port: int, question: bytes, count: list[float]) -> None:
+    """Have a thousand unknown serial numbers under way on one connection at any time; each answer is signed."""
+    unknown = question[:-1] + bytes((question[-1] ^ 1,))
+    asked = b"POST /ocsp HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(unknown) + unknown
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(asked * 900)
+    while piece := await reader.read(1 << 16):
+        answers = piece.count(b"HTTP/1.1 200 OK")
+        writer.write(asked * answers)
+        count[0] += answers
+
+
 async def _attack(port: int, connections: int, seconds: float, question: bytes) -> dict[str, list[float]]:
-    told: dict[str, list[float]] = {kind: [] for kind in _KINDS} | {"garbage": [0]}
+    told: dict[str, list[float]] = {kind: [] for kind in _KINDS} | {"garbage": [0], "asked": [0]}
     held = [
         asyncio.create_task(_held(port, speak, question, told[kind]))
         for kind, speak in _KINDS.items()
         for _ in range(connections // len(_KINDS))
     ]
     throwing = [asyncio.create_task(_throw(port, told["garbage"])) for _ in range(_GARBAGE_AT_ONCE)]
+    throwing.append(asyncio.create_task(_ask_without_a_pause(port, question, told["asked"])))
     await asyncio.sleep(seconds)
     for task in (*held, *throwing):
         task.cancel()

@@ -221,6 +221,15 @@ def test_the_witness_outlives_the_keeper(stand: Stand) -> None:
     assert stand.keeping.witness() == stand.register.since(0, 0).witness
 
 
+def test_an_issuing_ca_that_is_not_configured_is_an_alarm_once(stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+    for serial in (5, 6):
+        stand.register.set(serial, issuer="late-1")
+        stand.keeper.follow()
+    assert [each.getMessage() for each in caplog.records if "late-1" in each.getMessage()] == [
+        "ALARM: late-1 issued certificates, but this machine's configuration does not know it"
+    ]
+
+
 def test_an_issuing_ca_that_is_configured_later_has_its_changes_taken_in(stand: Stand) -> None:
     stand.register.set(5)
     stand.register.set(6, issuer="late-1")
