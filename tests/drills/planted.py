@@ -48,7 +48,7 @@ def sign_before_planning() -> None:
     """The order of writes broken: the key signs first, plan and certificate are recorded together afterwards."""
 
     async def carry_through(database: Any, room: Any, requested: Any, planned: Any, now: int) -> OrderFacts:
-        signed = room.issuer._signer.sign(planned.tbs)
+        signed = room.issuer._signers[room.issuer.name].sign(planned.tbs)
         await asyncio.sleep(0.15)
         outcome = await database.write(issuance.plan, requested, planned, room.rules.times, now)
         if isinstance(outcome, issuance.Lost):
@@ -215,7 +215,7 @@ def _plant_in_processes(options: list[str]) -> None:
     begin = Supervisor.__init__
 
     def beginning(self: Supervisor, command: Sequence[str], workers: int, address: tuple[str, int]) -> None:
-        begin(self, [sys.executable, __file__, *options, _RESPONDING, *command[3:]], workers, address)
+        begin(self, [sys.executable, __file__, *options, _RESPONDING, command[-1]], workers, address)
 
     _replace(Supervisor, "__init__", beginning)
 
