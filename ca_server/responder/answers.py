@@ -48,6 +48,9 @@ class Answer(NamedTuple):
     next_update: int = 0
     tag: bytes = b""
     """What tells it from every other answer to the same question: hexadecimal, the end of its signature."""
+    key: bytes = b""
+    record: bytes = b""
+    """Where it is kept ready, and what is kept there; empty for an answer that was signed just now."""
 
 
 _MALFORMED: Final = Answer(MALFORMED)
@@ -143,6 +146,10 @@ class Answers:
                     return self._look(asked, serial, encoded[begins - 2 : ends], encoded[nonce_begins:] or None)
         return self._parsed(encoded)
 
+    def stands(self, answer: Answer) -> bool:
+        """Tell whether a ready answer of this second is kept still, and current: then it is the answer again."""
+        return self._kept(answer.key) == (answer.record, True)
+
     def _parsed(self, encoded: bytes) -> Answer:
         try:
             query = ocsp.parse_request(encoded)
@@ -158,7 +165,7 @@ class Answers:
         try:
             record, is_current = self._kept(asked.issuing.key + serial)
             if record is not None and nonce is None:
-                ready = self._ready_answer(asked, number, record)
+                ready = self._ready_answer(asked, number, asked.issuing.key + serial, record)
                 if ready is not None and (is_current or self._agrees(asked, serial, unpacked(record))):
                     return ready
             if is_current and record is not None:
@@ -181,7 +188,7 @@ class Answers:
             self._complain("The answers kept ready cannot be read")
             return None, False
 
-    def _ready_answer(self, asked: _Asked, number: bytes, record: bytes) -> Answer | None:
+    def _ready_answer(self, asked: _Asked, number: bytes, key: bytes, record: bytes) -> Answer | None:
         this_update, next_update, revoked_at, _, is_revoked, reason, signer, cut = FIXED.unpack_from(record)
         if not this_update <= self._clock.now() < next_update:
             return None
@@ -192,7 +199,8 @@ class Answers:
         signature = record[middle:] if asked.place else record[FIXED.size : middle]
         status = _revoked_der(revoked_at, reason) if is_revoked else _GOOD_DER
         data = form.to_be_signed(number, status, this_update, next_update)
-        return Answer(form.answer(data, signature), this_update, next_update, hexlify(signature[-_TAG_BYTES:]))
+        tag = hexlify(signature[-_TAG_BYTES:])
+        return Answer(form.answer(data, signature), this_update, next_update, tag, key, record)
 
     def _agrees(self, asked: _Asked, serial: bytes, entry: Entry) -> bool:
         """Tell whether the records say what the entry says, or cannot be asked: it is valid until its end."""

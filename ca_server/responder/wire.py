@@ -5,7 +5,8 @@ whose path is base64, a POST with its Content-Length. At the first thing that is
 condition, a chunked body, a header of several lines, no HTTP at all) the whole connection, with what it has sent, is
 handed over for good to the doorman and aiohttp behind him, who know the rest of HTTP; there the same Answers answer.
 
-What a client says in its header is the same each time but for the first line: it is read once and remembered.
+What a client says in its header is the same each time but for the first line: it is read once and remembered. So is a
+whole request for the second in which it was answered: where the same is kept ready still, the same is said again.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ _LONGEST_HEADER: Final = 8 * 1024
 _MOST_FIELDS: Final = 64
 _MOST_HEADERS: Final = 1024
 _MOST_HEADS: Final = 4096
+_MOST_LATELY: Final = 16 * 1024  # some 30 MB
 _FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[!-~\x80-\xff][ \t!-~\x80-\xff]*)?)")
 _NOT_PLAIN: Final = re.compile(
     rb"if-.*|range|transfer-encoding|expect|upgrade|trailer|te|content-encoding|keep-alive|http2-settings|sec-.*"
@@ -64,6 +66,8 @@ class Desk:
         self._headers: dict[bytes, Header | None] = {}
         self._heads: dict[tuple[int, int, int], bytes] = {}
         self._heads_of = 0
+        self._lately: dict[bytes, tuple[Answer, bytes]] = {}
+        self._lately_of = 0
         fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._ending = f"{fields}\r\n".encode("ascii")
         self._last_ending = b"Connection: close\r\n" + self._ending
@@ -102,10 +106,29 @@ class Desk:
         self._headers[block] = read = _read(block)
         return read
 
+    def again(self, request: bytes) -> bytes | None:
+        """Return what was said to these bytes within this second, if it is what would be said now."""
+        found = self._lately.get(request)
+        if found is None or self.now() != self._lately_of or not self.answers.stands(found[0]):
+            return None
+        return found[1]
+
+    def now(self) -> int:
+        """Return the present moment."""
+        return self._clock.now()
+
+    def remember(self, request: bytes, answer: Answer, said: bytes, now: int) -> None:
+        """Remember what was said at `now` to a whole request; only what is kept ready can be known to stand."""
+        if now != self._lately_of:
+            self._lately.clear()
+            self._lately_of = now
+        if answer.record and len(self._lately) < _MOST_LATELY:
+            self._lately[request] = answer, said
+
     def said(self, answer: Answer, *, closes: bool, cacheable: bool) -> bytes:
         """Return an answer as it goes over the wire."""
         ending = self._last_ending if closes else self._ending
-        der, this_update, next_update, tag = answer
+        der, this_update, next_update, tag = answer[:4]
         if not cacheable or not next_update:
             return b"".join((self._head(len(der), 0, 0), ending, der))
         return b"".join((self._head(len(der), this_update, next_update), tag, b'"\r\n', ending, der))
@@ -177,6 +200,9 @@ class Line(asyncio.Protocol):
             return
         if self._waiting:
             data = self._waiting + data
+        elif (said := self._desk.again(data)) is not None:
+            self._write([said])
+            return
         answers: list[bytes] = []
         begins, closes = 0, False
         while begins < len(data) and not closes:
@@ -250,19 +276,25 @@ class Line(asyncio.Protocol):
             return _NOT_FOR_HERE
         closes = header.closes or not is_1_1
         ends = after_header + 4
-        if data.startswith(_GET, begins):
+        by_get = data.startswith(_GET, begins)
+        if by_get:
             encoded = _decoded(data[begins + len(_GET) : after_line - 9])
             if encoded is None or header.length:
                 return _NOT_FOR_HERE
-            return ends, desk.said(desk.answers.answer(encoded), closes=closes, cacheable=True), closes
-        if header.length is None or data[begins : after_line - 8] != _POST:
-            return _NOT_FOR_HERE
-        if header.length > MAX_REQUEST_BYTES:
-            return _NOT_FOR_HERE
-        if len(data) < ends + header.length:
-            return None
-        answer = desk.answers.answer(data[ends : ends + header.length])
-        return ends + header.length, desk.said(answer, closes=closes, cacheable=False), closes
+        else:
+            length = header.length
+            if length is None or length > MAX_REQUEST_BYTES or data[begins : after_line - 8] != _POST:
+                return _NOT_FOR_HERE
+            if len(data) < ends + length:
+                return None
+            encoded = data[ends : ends + length]
+            ends += length
+        now = desk.now()
+        answer = desk.answers.answer(encoded)
+        said = desk.said(answer, closes=closes, cacheable=by_get)
+        if ends - begins == len(data) and not closes:
+            desk.remember(data, answer, said, now)
+        return ends, said, closes
 
     def _write(self, answers: list[bytes]) -> None:
         if answers and self._transport is not None:
