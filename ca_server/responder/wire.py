@@ -29,7 +29,8 @@ _LONGEST_HEADER: Final = 8 * 1024
 _MOST_FIELDS: Final = 64
 _MOST_HEADERS: Final = 1024
 _MOST_HEADS: Final = 4096
-_MOST_LATELY: Final = 16 * 1024  # some 30 MB
+_MOST_LATELY: Final = 16 * 1024  # at most 40 MB, of requests as long as these:
+_LONGEST_LATELY: Final = 1024
 _FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[!-~\x80-\xff][ \t!-~\x80-\xff]*)?)")
 _NOT_PLAIN: Final = re.compile(
     rb"if-.*|range|transfer-encoding|expect|upgrade|trailer|te|content-encoding|keep-alive|http2-settings|sec-.*"
@@ -122,7 +123,7 @@ class Desk:
         if now != self._lately_of:
             self._lately.clear()
             self._lately_of = now
-        if answer.record and len(self._lately) < _MOST_LATELY:
+        if answer.record and len(request) <= _LONGEST_LATELY and len(self._lately) < _MOST_LATELY:
             self._lately[request] = answer, said
 
     def said(self, answer: Answer, *, closes: bool, cacheable: bool) -> bytes:

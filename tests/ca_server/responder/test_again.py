@@ -90,3 +90,13 @@ async def test_what_is_signed_live_is_signed_each_time(asked: Asked) -> None:
         asked.ask(request)
         asked.ask(request)
         assert asked.made == 2
+
+
+async def test_a_request_made_long_by_its_header_is_not_remembered(asked: Asked) -> None:
+    """Strangers choose how long it is, and a worker remembers thousands."""
+    for size, made in ((500, 1), (2000, 2)):
+        asked.made = 0
+        request = asking.get(question(SERIAL), b"X-Long: " + b"a" * size)
+        asked.ask(request)
+        asked.ask(request)
+        assert asked.made == made
