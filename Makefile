@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 # `tpm` is compiled and needs libtss2-dev, pkg-config and gcc; without it the tests of that store skip.
 EXTRAS ?= dev
 
-.PHONY: demo serve test check drills rehearsal bench screenshots clean
+.PHONY: demo serve test test-postgresql check drills drills-long rehearsal bench screenshots clean
 
 $(READY): pyproject.toml
 	@test -x $(BIN)/python || python3 -m venv $(VENV)
@@ -21,6 +21,10 @@ serve: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest -n auto
 
+# The tests of the records once more, on a PostgreSQL of their own (Debian package postgresql).
+test-postgresql: $(READY)
+	@WARIFU_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n auto tests/ca_server/operations tests/ca_server/web
+
 check: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -29,6 +33,9 @@ check: $(READY)
 
 drills: $(READY)
 	@$(BIN)/python -m tests.drills
+
+drills-long: $(READY)
+	@$(BIN)/python -m tests.drills --long
 
 rehearsal: $(READY)
 	@$(BIN)/python -m tests.rehearsal --picture rehearsal.svg

@@ -7,29 +7,30 @@ cheapest to mend: lock, schema, keys, records, sockets.
 import asyncio
 import contextlib
 import dataclasses
-import fcntl
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from aiohttp import web
+from cryptography.hazmat.primitives.hashes import SHA256
 
-from ca_server import keyring, store
+from ca_server import audit_keeping, keyring, logs, store, tracing, watching
 from ca_server.authority import crl
 from ca_server.authority.issuer import Issuer, PlannedCertificate
 from ca_server.authority.profile import CertificateProfile
 from ca_server.clock import HOUR, MINUTE, Clock
 from ca_server.config import Config, address_of
 from ca_server.errors import TryLater
-from ca_server.ids import new_id
-from ca_server.language import sentence
-from ca_server.notices.mailer import MaildirMailer, Mailer, SmtpMailer
-from ca_server.notices.messages import Messages, Sender
+from ca_server.fellows import Fellows, joined
+from ca_server.observing.records import Pulse
+from ca_server.officer_keys import demanded_trust
 from ca_server.operations import (
+    audit_log,
     carrying_out,
     delivery,
+    endings,
     enrolment,
     invitation,
     issuance,
@@ -37,13 +38,15 @@ from ca_server.operations import (
     publication,
     reconcile,
     renewal,
+    steadiness,
     suspension,
 )
 from ca_server.pages import pages_of
+from ca_server.post_office import mailer_of, messages_of
 from ca_server.responder.supervisor import Supervisor
 from ca_server.schedule import Schedule, Task
 from ca_server.store import applications as application_records
-from ca_server.store import migrations
+from ca_server.store import migrations, revocations
 from ca_server.web.authenticate import Authenticator
 from ca_server.web.entrance import Entrance
 from ca_server.web.feed import Feed
@@ -53,7 +56,6 @@ from ca_server.web.handlers.certificates import CertificateHandlers
 from ca_server.web.handlers.orders import OrderHandlers
 from ca_server.web.issuers import Issuers
 from ca_server.web.limits import Window
-from ca_server.web.nonces import Nonces
 from ca_server.web.render import Urls
 from ca_server.web.routes import Handlers
 from ca_server.web.routes import application as public_application
@@ -63,7 +65,6 @@ log = logging.getLogger(__name__)
 
 _UNLIMITED = 1 << 60
 _SECONDS_TO_RETRY = 15  # what could not be carried out
-_HOLDER = "serve"  # of leases: the lock lets one at a time work on this file, so it takes its own again after a crash
 _SECONDS_TO_FINISH = 8  # what the schedule is at; the entrances take no longer
 
 
@@ -71,12 +72,8 @@ crl_entry = crl.entry_of_records
 """Makes CRL entries for the operations, which know no DER."""
 
 
-class AlreadyServed(Exception):
-    """Another `serve` has this database."""
-
-
 class Service:
-    """The running service on one SQLite file."""
+    """The running service: the only one on a file of SQLite, one of several on PostgreSQL."""
 
     def __init__(self, config: Config, clock: Clock) -> None:
         self._config = config
@@ -86,21 +83,30 @@ class Service:
     async def start(self) -> None:
         """Start everything, or nothing. Raises the first fault: AlreadyServed, StoreError, KeysError or OSError."""
         async with contextlib.AsyncExitStack() as stack:
-            stack.enter_context(_lock(self._config.server.database))
-            migrations.require_current(self._config.server.database)
+            fellows = await stack.enter_async_context(joined(self._config.server.database, self._clock))
             database = await store.Database.open(self._config.server.database)
             stack.push_async_callback(database.close)
+            await database.lookup(migrations.require_current)
+            await fellows.begin(database)
+            stack.push_async_callback(fellows.leave, database)
             authorities = keyring.load_authorities(self._config, self._clock.now())
             tls = keyring.load_tls(self._config)
-            wiring = _Wiring(self._config, self._clock, database, authorities)
+            wiring = _Wiring(self._config, self._clock, database, authorities, fellows)
             schedule = wiring.schedule()
             server = self._config.server
+            stack.callback(tracing.begin())
+            alarms = logs.counted_alarms()
+            stack.callback(logging.getLogger().removeHandler, alarms)
             ends: list[Callable[[], Awaitable[None]]] = []
             stack.push_async_callback(_all_at_once, ends)
             entrance, responders = Entrance(wiring.public(), tls), responders_of(self._config)
             ends += (entrance.close, responders.stop)
             await listen(server.public_listen, entrance.open(*_address(server.public_listen)))
             await listen(server.http_listen, responders.open())
+            if server.officers_listen:
+                watched = Entrance(wiring.watched(alarms, schedule, responders), None)
+                ends.append(watched.close)
+                await listen(server.officers_listen, watched.open(*_address(server.officers_listen)))
             running = asyncio.create_task(schedule.run())  # the first CRL is made while workers start
             ends.append(lambda: _finish(schedule, running))
             await responders.start()
@@ -128,7 +134,9 @@ async def listen(address: str, opening: Awaitable[None]) -> None:
         await opening
     except OSError as error:
         why = error.strerror or str(error)
-        raise OSError(f"{address} cannot be listened on ({why}); see public_listen and http_listen.") from error
+        raise OSError(
+            f"{address} cannot be listened on ({why}); see public_listen, http_listen, officers_listen."
+        ) from error
 
 
 def _address(listen: str) -> tuple[str, int]:
@@ -141,40 +149,6 @@ def responders_of(config: Config) -> Supervisor:
     return Supervisor(command, config.responder.workers or os.cpu_count() or 1, _address(config.server.http_listen))
 
 
-@contextlib.contextmanager
-def _lock(database: Path) -> Iterator[None]:
-    """Hold the right to serve this file; the kernel gives it back when the process dies, however it dies."""
-    with database.with_name(database.name + ".serve").open("wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise AlreadyServed(
-                sentence("Another `warifu-ca serve` is running on {database}; stop that one first.", database=database)
-            ) from error
-        yield
-
-
-def mailer_of(config: Config) -> Mailer:
-    """Return the mailer that the configuration names."""
-    mail = config.mail
-    if mail.transport == "maildir":
-        return MaildirMailer(mail.maildir)
-    return SmtpMailer(
-        mail.smtp_host,
-        mail.smtp_port,
-        mail.smtp_starttls,
-        mail.smtp_user,
-        keyring.passphrase(mail.smtp_password_file),
-        mail.smtp_ca_file,
-    )
-
-
-def messages_of(config: Config) -> Messages:
-    """Return the mails in the words of this installation."""
-    sender = Sender(config.authority.organization, config.mail.sender, config.server.public_url, config.profile.cps_url)
-    return Messages(sender, config.operator)
-
-
 def pair_terms(config: Config, sealer: Sealer) -> invitation.Terms:
     """Return by what pairs of URL and password are made."""
     return invitation.Terms(config.credentials.days, config.mail.password_delay_seconds, sealer, config.renewal)
@@ -182,10 +156,9 @@ def pair_terms(config: Config, sealer: Sealer) -> invitation.Terms:
 
 def carrying_out_terms(config: Config, sealer: Sealer) -> carrying_out.Terms:
     """Return by what rules the halves of applications are carried out."""
-    rules = config.applications
-    return carrying_out.Terms(
-        pair_terms(config, sealer), rules.two_officers, rules.calendar, rules.change_business_days
-    )
+    rules, pair = config.applications, pair_terms(config, sealer)
+    trust = demanded_trust(config)
+    return carrying_out.Terms(pair, rules.two_officers, rules.calendar, rules.change_business_days, trust)
 
 
 class _Wiring:
@@ -197,6 +170,7 @@ class _Wiring:
         clock: Clock,
         database: store.Database,
         authorities: tuple[keyring.AuthorityKeys, ...],
+        fellows: Fellows,
     ) -> None:
         self._config = config
         self._clock = clock
@@ -204,20 +178,27 @@ class _Wiring:
         self._authorities = authorities
         self._sealer = keyring.load_sealer(config)
         self._urls = Urls(config.server.public_url)
-        self._nonces = Nonces(clock)
-        self._authenticator = Authenticator(database, self._urls, self._nonces)
+        self._fellows = fellows
+        self._authenticator = Authenticator(database, self._urls, fellows.nonces)
         self._rules = enrolment.Rules(config.profile.alias_suffix, config.renewal)
         in_use, *others = authorities
-        issuer = Issuer(in_use.name, in_use.signer, self._planned, {each.name: each.signer for each in others})
-        self._room = issuance.Room(self._profile(), issuer, self._rules, new_id())
-        self._version = database.data_version()
+        self._terms = carrying_out_terms(config, self._sealer)
+        self._trust = self._terms.trust
+        former = {each.name: each.signer for each in others}
+        kept_to = None if self._trust is None else self._profile()
+        issuer = Issuer(in_use.name, in_use.signer, self._planned, former, self._trust, kept_to)
+        self._room = issuance.Room(self._profile(), issuer, self._rules, fellows.name, self._trust, fellows.is_alone)
+        self._tallies = watching.Tallies(work=self._room.work)
+        self._pulse = Pulse(database, fellows.name)
+        self._version: object = None
         self._failed: dict[carrying_out.Step, int] = {}
         wrong_passwords = config.credentials.wrong_passwords
         filled = letters.Letters(self._sealer, self._urls.of("/e/"), wrong_passwords, config.times)
         self._office = delivery.PostOffice(mailer_of(config), messages_of(config), filled)
 
-    def _planned(self, serial: str) -> PlannedCertificate | None:
-        return self._database.look(issuance.planned_certificate, serial)
+    async def _planned(self, serial: str) -> PlannedCertificate | None:
+        look = issuance.planned_certificate if self._trust is None else issuance.entitled_certificate
+        return await self._database.lookup(look, serial)
 
     def _profile(self) -> CertificateProfile:
         config, issuer = self._config, self._config.authority.issuer
@@ -272,8 +253,15 @@ class _Wiring:
         )
         proxies = frozenset(config.server.trusted_proxies)
         failures = self._window(limits.failures_a_minute, MINUTE)
-        front = Front(self._urls, self._nonces, self._authenticator, failures, proxies, pages.look.refusal)
+        front = Front(self._urls, self._fellows.nonces, self._authenticator, failures, proxies, pages.look.refusal)
+        front = dataclasses.replace(front, requests=self._tallies.requests)
         return public_application(front, handlers)
+
+    def watched(self, alarms: logs.Alarms, schedule: Schedule, responders: Supervisor) -> web.Application:
+        """Return the application of the officers' address."""
+        names = (self._fellows.name, self._fellows.holder)
+        server = watching.Server(self._database, self._authorities, schedule, self._tallies, self._pulse, names)
+        return watching.server_application(self._config, self._clock, alarms, responders, server)
 
     def schedule(self) -> Schedule:
         """Return the clockwork with its tasks, the most urgent first."""
@@ -281,23 +269,28 @@ class _Wiring:
             self._clock,
             self._changed,
             [
-                Task("the books at a glance", self._glance, every=HOUR, eager=False),
+                *self._fellows.tasks(self._database, self._authenticator.look_for_changes),
+                Task("the books at a glance", self._glance, every=HOUR, eager=False, everywhere=True),
+                Task("the clock", partial(steadiness.watch, self._clock), every=1, eager=False, everywhere=True),
+                Task("the pulse", self._pulse.beat, every=Pulse.every, eager=False, everywhere=True),
                 Task("plans without a server", self._finish_orphans, every=1),
                 Task("applications that are due", self._carry_out, every=_SECONDS_TO_RETRY),
                 Task("holds that are over", self._release, every=MINUTE, eager=False),
-                Task("the CRL", self._publish, every=1),
+                Task("the CRL", self._publish, every=1, everywhere=True),
                 Task("mails", self._deliver, every=1),
                 Task("credentials that expired", self._expire, every=MINUTE, eager=False),
                 Task("renewals to ask for", self._ask_for_renewal, every=MINUTE, eager=False),
                 Task("forms that are owed", self._remind, every=HOUR, eager=False),
                 Task("files past their time", self._erase_files, every=HOUR, eager=False),
-                Task("the OCSP signer", self._rotate, every=HOUR, eager=False),
+                *audit_keeping.tasks(self._config, self._database, self._fellows.holder, self._clock),
+                Task("the OCSP signer", self._rotate, every=HOUR, eager=False, everywhere=True),
             ],
+            self._fellows.leads,
         )
 
-    def _changed(self) -> bool:
+    async def _changed(self) -> bool:
         """Tell whether any connection, of this process or another, wrote since the last look."""
-        version = self._database.data_version()
+        version = await self._database.data_version()
         changed, self._version = version != self._version, version
         return changed
 
@@ -308,20 +301,22 @@ class _Wiring:
         seen = await self._database.read(reconcile.glance, names, server.public_folder, now)
         in_use = self._authorities[0].signer.certificate
         ending = reconcile.issuer_ends_soon(in_use, self._config.profile.validity_days, now)
+        ending += endings.end_soon(watching.perishable(self._config, self._authorities), now)
         reconcile.report(dataclasses.replace(seen, alarms=seen.alarms + ending))
 
     async def _finish_orphans(self, now: int) -> None:
         await issuance.finish_orphans(self._database, self._room, crl_entry, now)
 
     async def _carry_out(self, now: int) -> None:
-        terms = carrying_out_terms(self._config, self._sealer)
-        for step in await self._database.lookup(carrying_out.steps, terms, now):
+        for step in await self._database.lookup(carrying_out.steps, self._terms, now):
             if now < self._failed.get(step, 0) <= now + _SECONDS_TO_RETRY:
                 continue  # not whenever anything is written
             try:
-                await self._database.write(carrying_out.carry_out, step, terms, crl_entry, now)
-            except TryLater:
+                await self._database.write(carrying_out.carry_out, step, self._terms, crl_entry, now)
+            except (TryLater, store.Conflict):  # another server was faster
                 continue
+            except store.Unavailable:
+                raise
             except Exception as error:
                 self._failed[step] = now + _SECONDS_TO_RETRY
                 log.exception("ALARM: the %s of application %d could not be carried out", step.part, step.number)
@@ -338,8 +333,15 @@ class _Wiring:
         await self._database.write(application_records.erase_files, now)
 
     async def _publish(self, now: int) -> None:
-        if await self._database.lookup(publication.is_due, self._presses(), now):
-            await publication.publish(self._database, self._presses(), _HOLDER, self._clock)
+        """Make new CRLs when they are due and this server leads; place here what another one made."""
+        presses = self._presses()
+        if self._fellows.leads() and await self._database.lookup(publication.is_due, presses, now):
+            shown = await self._database.lookup(revocations.unpublished)
+            if await publication.publish(self._database, presses, self._fellows.holder, self._clock) is not None:
+                for each in shown:
+                    self._tallies.work.visible.add(self._clock.now() - each.decided_at)
+        if not self._fellows.is_alone:
+            await publication.place_published(self._database, presses)
 
     def _presses(self) -> list[publication.Press]:
         """Return what the CRLs of each issuing CA are made with; the one in use alone fills partitions."""
@@ -352,6 +354,7 @@ class _Wiring:
                 f"{server.http_url}/crl/{authority.name}.crl",
                 config.authority.crl_hours * HOUR,
                 config.profile.crl_partitions if authority.name == config.authority.issuer else 0,
+                not self._fellows.is_alone,
             )
             for authority in self._authorities
         ]
@@ -376,3 +379,5 @@ class _Wiring:
         for authority in self._authorities:
             if authority.wants_ocsp_signer(now):
                 await asyncio.to_thread(authority.ocsp.rotate, authority.signer, now)
+                fingerprint = authority.ocsp.current().certificate.fingerprint(SHA256()).hex()
+                await self._database.write(audit_log.signer_made, authority.name, fingerprint, now)

@@ -14,6 +14,7 @@ TOKYO = zoneinfo.ZoneInfo("Asia/Tokyo")
 MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+_MOST_STEPPED_SECONDS = 2 * MINUTE
 
 
 class Clock(Protocol):
@@ -22,13 +23,32 @@ class Clock(Protocol):
     def now(self) -> int:
         """Return the present moment."""
 
+    def set_back(self) -> int:
+        """Return how many seconds it is behind where it should be since this process began; 0 while it is not."""
+
 
 class SystemClock:
-    """The machine's clock, which NTP keeps right."""
+    """The machine's clock, which NTP keeps right, held to the kernel's count of seconds, which nobody sets.
+
+    It is compared with what it was at the beginning: one that ran ahead and came back was not set back.
+    """
+
+    def __init__(self) -> None:
+        self._begun = time.time() - _elapsed()
 
     def now(self) -> int:
         """Return the present moment, whole seconds rounded down."""
         return int(time.time())
+
+    def set_back(self) -> int:
+        """Return how many seconds it is behind, 0 for what NTP may step."""
+        behind = round(self._begun + _elapsed() - time.time())
+        return behind if behind > _MOST_STEPPED_SECONDS else 0
+
+
+def _elapsed() -> float:
+    """Return seconds that go on while the machine sleeps, where the kernel counts such."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def moment(now: int) -> datetime.datetime:

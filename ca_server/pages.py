@@ -7,7 +7,9 @@ from ca_server import store
 from ca_server.config import BadConfiguration, Config
 from ca_server.forms.stationery import Stationery
 from ca_server.language import sentence
+from ca_server.operations.audit_log import FOLDER
 from ca_server.web import documents
+from ca_server.web.audit_log import AuditLog
 from ca_server.web.blank_forms import BlankForms
 from ca_server.web.documents import BadDocument, Document, DocumentPages
 from ca_server.web.enrolment_page import EnrolmentPage
@@ -34,6 +36,7 @@ def pages_of(config: Config, database: store.Database) -> Pages:
         repository=Repository(look, _terms(config), authorities, config.server.public_folder, database),
         documents=DocumentPages(look, documents_of(config)),
         forms=BlankForms(stationery_of(config)),
+        audit=AuditLog(database, config.server.public_folder / FOLDER / "keys"),
         files=Files(),
     )
 

@@ -10,7 +10,6 @@ import functools
 import gc
 import logging
 import os
-import resource
 import select
 import signal
 import socket
@@ -25,10 +24,12 @@ from typing import TYPE_CHECKING
 import lmdb
 
 from ca_server import config as configuration
-from ca_server import keyring
+from ca_server import dumps, keyring, logs
 from ca_server.authority.signer import Signer
 from ca_server.clock import HOUR, MINUTE, Clock, SystemClock
 from ca_server.config import Config, IssuingAuthority
+from ca_server.listening import Listener
+from ca_server.responder import words
 from ca_server.responder.answers import Answers, Issuing
 from ca_server.responder.ready import Keeping, ReadyStore
 from ca_server.responder.routes import Responder, application
@@ -38,12 +39,14 @@ from ca_server.responder.wire import Desk, Line
 from ca_server.web.doorman import Doorman, House, tells_no_request_line
 from ca_server.web.entrance import Entrance, room
 from ca_server.web.headers import headers
+from ca_server.whereabouts import Whereabouts
 from keys.errors import KeysError
 
 if TYPE_CHECKING:  # the store takes as long to import as all else, and a killed worker is waited for
     from ca_server.authority import ocsp
     from ca_server.responder.follower import Follower
-    from ca_server.responder.records import Records
+    from ca_server.responder.keeper import Changes, Keeper
+    from ca_server.responder.records import DistantRecords, Records
 
 log = logging.getLogger("ca_server.responding")
 
@@ -60,19 +63,20 @@ def main(arguments: list[str]) -> int:
     path, role, *handed = arguments
     for each in (signal.SIGINT, signal.SIGTERM):  # to the whole service: the supervisor knows what to do
         signal.signal(each, signal.SIG_IGN)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("ca_server").setLevel(logging.INFO)
+    logs.write_lines("text")
     logging.getLogger("aiohttp.server").addFilter(tells_no_request_line)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold the signer's key
+    dumps.forbid()
     try:
         config = configuration.load(Path(path))
+        logs.write_lines(config.log.format)
+        alarms = logs.counted_alarms()
         signers = _signers(config)
         if role == "keeper":
-            _keep(config, signers)
+            _keep(config, signers, alarms)
         else:
             import uvloop
 
-            uvloop.run(_work(config, signers, int(handed[0])))
+            uvloop.run(_work(config, signers, int(handed[0]), alarms))
     except (configuration.BadConfiguration, KeysError, lmdb.Error, OSError) as error:
         log.error("ALARM: the %s of the OCSP responder cannot go on: %s", role, error)
         return 1
@@ -95,6 +99,11 @@ class Signers:
         for each in self._signers:
             each.look()
 
+    @property
+    def ends(self) -> int:
+        """Return when the first of them ends."""
+        return min(int(each.current().certificate.not_valid_after_utc.timestamp()) for each in self._signers)
+
     def alarm(self, now: int) -> None:
         """Say once an hour which signers end soon: not renewed, or renewed and not brought to this machine."""
         ending = [str(each.place) for each in self._signers if each.is_ending(now)]
@@ -111,11 +120,10 @@ def _loading(authority: IssuingAuthority) -> Callable[[], Signer]:
     return lambda: keyring.load_signer(authority.ocsp_certificate, authority.ocsp_key, authority.ocsp_passphrase_file)
 
 
-def _keep(config: Config, signers: Signers) -> None:
+def _keep(config: Config, signers: Signers, alarms: logs.Alarms) -> None:
     from ca_server.responder.keeper import Keeper
-    from ca_server.responder.records import Records
 
-    changes = _follower(config) if config.responder.source else Records(config.server.database)
+    changes = _follower(config) if config.responder.source else _changes(config.server.database)
     folder, answer_seconds = config.responder.ready_folder, config.authority.ocsp_answer_minutes * MINUTE
     clock = SystemClock()
 
@@ -142,6 +150,7 @@ def _keep(config: Config, signers: Signers) -> None:
                     log.error("ALARM: %s was taken away, and is made anew", folder)
                     keeping.close()
                     keeping, keeper = begun()
+                _say(words.line(_standing(keeping, keeper, signers) | {"alarms": alarms.count}))
             keeper.follow()
             more = keeper.refresh(_SECONDS_OF_WORK)
         except Exception:
@@ -149,6 +158,17 @@ def _keep(config: Config, signers: Signers) -> None:
             if time.monotonic() - alarmed >= _SECONDS_BETWEEN_ALARMS:
                 alarmed = time.monotonic()
                 log.exception("ALARM: changes cannot be read, or ready answers not be kept; %s", meanwhile)
+
+
+def _standing(keeping: Keeping, keeper: "Keeper", signers: Signers) -> dict[str, int]:
+    numbers = {"kept": keeping.count(), "read_at": keeper.read_at, "oldest": keeper.oldest}
+    return numbers | {"signer_ends": signers.ends}
+
+
+def _changes(where: Whereabouts) -> "Changes":
+    from ca_server.responder import records
+
+    return records.Records(where) if isinstance(where, Path) else records.Changes(where)
 
 
 def _follower(config: Config) -> "Follower":
@@ -171,14 +191,14 @@ class PlainAddress:
         self._entrance = Entrance(application(Responder(answers, public_folder, clock)), None)
         self._desk = Desk(answers, clock, headers(over_tls=False), self._let_in, room())
         self._house: House | None = None
-        self._listener: asyncio.Server | None = None
+        self._listener: Listener | None = None
 
     async def open(self, listening: socket.socket) -> None:
         """Take connections from now on."""
         self._house = await self._entrance.prepare()
         self._desk.open()
-        loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: Line(self._desk), sock=listening, backlog=BACKLOG)
+        self._listener = Listener(lambda: Line(self._desk), backlog=BACKLOG)
+        await self._listener.open(sock=listening)
 
     async def close(self) -> None:
         """Take nobody any more, and let those who are there come to an end."""
@@ -206,16 +226,16 @@ class NoRecords:
 
 
 class LateRecords:
-    """The records on this machine; what reads them is imported when there is time, or when they are asked."""
+    """The records; what reads them is imported when there is time, or when they are asked."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, where: Whereabouts) -> None:
+        self._where = where
 
     @functools.cached_property
-    def _records(self) -> "Records":
-        from ca_server.responder.records import Records
+    def _records(self) -> "Records | DistantRecords":
+        from ca_server.responder.records import records_at
 
-        return Records(self._path)
+        return records_at(self._where)
 
     def prepare(self) -> None:
         """Import what reads them."""
@@ -226,7 +246,7 @@ class LateRecords:
         return self._records.told(issuer, serial)
 
 
-async def _work(config: Config, signers: Signers, number: int) -> None:
+async def _work(config: Config, signers: Signers, number: int, alarms: logs.Alarms) -> None:
     clock = SystemClock()
     records = NoRecords() if config.responder.source else LateRecords(config.server.database)
     answers = Answers(signers.issuing, None, records.told, config.authority.ocsp_answer_minutes * MINUTE, clock)
@@ -239,7 +259,9 @@ async def _work(config: Config, signers: Signers, number: int) -> None:
     await asyncio.to_thread(records.prepare)
     gc.freeze()
     while not over.is_set():
-        _say("there")
+        given = answers.given
+        counted = {name: int(getattr(given, name)) for name in given.__slots__}
+        _say(words.line(counted | {"alarms": alarms.count}))
         signers.look()
         ready = _looked_for(ready, answers, config)
         with contextlib.suppress(TimeoutError):

@@ -5,10 +5,12 @@ it is written beside, synced, and given its name by a link, which fails where th
 Windows the folder's access list is what protects it.
 """
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from asn1crypto import algos, core, keys, pem
 from cryptography import x509
@@ -40,12 +42,19 @@ def write_private(path: Path, content: bytes, *, replace: bool = False) -> None:
 
     Raises KeystoreError when the name is taken and `replace` is not set, or the file system refuses.
     """
+    with private_file(path, replace=replace) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def private_file(path: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
+    """Opens what becomes a secret file, as `write_private` writes one, when the block ends well."""
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             _give_name(temporary, path, replace=replace)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -61,6 +61,28 @@ class ExpectedLeaf:
     def not_after(self) -> int:
         """Return the last second that the certificate may have."""
         return self.facts.not_before + self.profile.validity_days * DAY - 1
+
+
+class BadTbs(Exception):
+    """The bytes are no TBSCertificate."""
+
+
+def taken_apart(tbs: bytes, common_name: CommonName) -> LeafFacts:
+    """Return the facts that a TBSCertificate for `common_name` was made of, so that it can be linted once more.
+
+    Raises BadTbs for bytes that are none, or that hold what no certificate of ours does.
+    """
+    no_signature = der.element(der.BIT_STRING, b"\x00")
+    try:
+        algorithm = der.split(der.contents(tbs, der.SEQUENCE))[2]
+        read = x509.load_der_x509_certificate(der.sequence(tbs, algorithm, no_signature))
+        names = [each.value for each in read.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
+        dns_names = [name for each in names for name in each.get_values_for_type(x509.DNSName)]
+        key = cast("PublicKey", read.public_key())  # of any kind: the rules refuse what is none of ours
+        not_before = der.seconds(read.not_valid_before_utc)
+    except Exception as error:  # of whatever kind: the records were altered
+        raise BadTbs(str(error)) from error
+    return LeafFacts(common_name, key, read.serial_number, not_before, dns_names[0] if dns_names else None)
 
 
 def lint(tbs: bytes, expected: ExpectedLeaf) -> list[str]:

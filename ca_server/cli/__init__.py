@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import click
 
+from ca_server import dumps
 from ca_server.cli.front import Group
 from ca_server.cli.options import common
 from ca_server.cli.output import run
@@ -26,10 +27,13 @@ class _Commands(Group):
         "inventory": "inventory",
         "mailbox": "mailbox",
         "mail": "mail",
+        "audit": "audit",
         "reconcile": "reconcile",
         "root": "root",
         "relying-party": "relying_party",
         "database": "database",
+        "backup": "backup",
+        "restore": "restore",
         "demo": "demo",
     }
 
@@ -61,4 +65,5 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    dumps.forbid()  # most commands open a key, and none needs a debugger
     sys.exit(run(cli))

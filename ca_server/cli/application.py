@@ -2,22 +2,28 @@
 
 import dataclasses
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import click
 
 from ca_server import store
 from ca_server.cli import filing
 from ca_server.cli.front import Group
-from ca_server.cli.options import acting_as, common, now, officer_option, open_records, settings
-from ca_server.cli.output import answer, answer_table, spoken
+from ca_server.cli.options import acting, common, now, officer_option, open_records, settings
+from ca_server.cli.output import answer, answer_table, say, spoken
+from ca_server.cli.signing import key_options, own_key, signed
 from ca_server.clock import day_in_tokyo
+from ca_server.config import Config
 from ca_server.domain.administrators import Change, Half
 from ca_server.domain.applications import Filed, Item, Status
-from ca_server.domain.officers import Acting, Role
+from ca_server.domain.approvals import Act, Approval, Signing
+from ca_server.domain.officers import Acting
 from ca_server.errors import Refusal
 from ca_server.language import Sentence, sentence
+from ca_server.officer_keys import trust_of
 from ca_server.operations import applications
+from ca_server.store import approvals
 
 Decide = Callable[[store.Connection, Acting], Filed | Refusal]
 
@@ -32,11 +38,11 @@ for _command in (filing.submit, filing.issue, filing.revoke, filing.file):
     application.add_command(_command)
 
 
-def _decided(officer_name: str, decide: Decide, told: Callable[[Filed], Sentence]) -> None:
+def _decided(decide: Decide, told: Callable[[Filed], Sentence]) -> None:
     """Have an officer decide in one transaction, and tell what came of it; a refusal that was logged is raised then."""
 
     def operation(connection: store.Connection) -> Filed | Refusal:
-        return decide(connection, acting_as(connection, officer_name, Role.REGISTRATION))
+        return decide(connection, acting(connection))
 
     outcome = open_records(settings().config()).write(operation)
     if isinstance(outcome, Refusal):
@@ -44,29 +50,48 @@ def _decided(officer_name: str, decide: Decide, told: Callable[[Filed], Sentence
     answer(filing.document(outcome), [told(outcome)])
 
 
+def _signing(number: int, act: Act, key_place: str | None, passphrase_file: Path | None) -> Signing:
+    """Return by what a decision is vouched for: with a key, the application is shown, and what was shown is signed."""
+    config = settings().config()
+    demanded = config.applications.signed
+    if key_place is None:
+        return Signing(demanded=demanded)
+    trust, records = trust_of(config), open_records(config)
+    filed, by = records.read(lambda connection: (applications.show(connection, number), acting(connection)))
+    for line in _words(config, records, filed):
+        say(line)
+    with own_key(key_place, passphrase_file) as key:
+        return Signing(trust, demanded, signed(trust, filed, act, by.id, key))
+
+
 @application.command()
 @click.argument("number", type=int)
+@key_options
 @officer_option
 @common
-def examine(number: int, officer_name: str) -> None:
-    """Record that an application was examined."""
+def examine(number: int, key_place: str | None, passphrase_file: Path | None) -> None:
+    """Record that an application was examined; with a key, shown and signed."""
+    signing = _signing(number, Act.EXAMINED, key_place, passphrase_file)
     _decided(
-        officer_name,
-        lambda connection, by: applications.examine(connection, number, by, now()),
+        lambda connection, by: applications.examine(connection, number, by, now(), signing),
         lambda _: sentence("Application {number} is examined. Another officer approves it.", number=number),
     )
 
 
 @application.command()
 @click.argument("number", type=int)
+@key_options
 @officer_option
 @common
-def approve(number: int, officer_name: str) -> None:
-    """Approve an application; a running `serve` carries it out on its day."""
+def approve(number: int, key_place: str | None, passphrase_file: Path | None) -> None:
+    """Approve an application; a running `serve` carries it out on its day.
+
+    With a key it is shown and signed.
+    """
     two = settings().config().applications.two_officers
+    signing = _signing(number, Act.APPROVED, key_place, passphrase_file)
     _decided(
-        officer_name,
-        lambda connection, by: applications.approve(connection, number, by, now(), four_eyes=two),
+        lambda connection, by: applications.approve(connection, number, by, now(), signing, four_eyes=two),
         lambda _: sentence("Application {number} is approved; `warifu-ca serve` carries it out.", number=number),
     )
 
@@ -76,10 +101,9 @@ def approve(number: int, officer_name: str) -> None:
 @click.option("--reason", required=True, help="What the applicant must correct.")
 @officer_option
 @common
-def send_back(number: int, reason: str, officer_name: str) -> None:
+def send_back(number: int, reason: str) -> None:
     """Return an application (差戻し) with a reason, by mail."""
     _decided(
-        officer_name,
         lambda connection, by: applications.send_back(connection, number, by, reason, now()),
         lambda _: sentence("Application {number} is returned; the administrator is told why.", number=number),
     )
@@ -90,10 +114,9 @@ def send_back(number: int, reason: str, officer_name: str) -> None:
 @click.option("--reason", required=True, help="Why the applicant takes it back.")
 @officer_option
 @common
-def withdraw(number: int, reason: str, officer_name: str) -> None:
+def withdraw(number: int, reason: str) -> None:
     """Take an application back (取下げ) at the applicant's wish; what was carried out stays."""
     _decided(
-        officer_name,
         lambda connection, by: applications.withdraw(connection, number, by, reason, now()),
         lambda _: sentence("Application {number} is withdrawn; the administrator is told.", number=number),
     )
@@ -105,13 +128,12 @@ def withdraw(number: int, reason: str, officer_name: str) -> None:
 @click.option("--spoke-to", "person", required=True, help="Who confirmed the change.")
 @officer_option
 @common
-def call_back(number: int, dialled: str, person: str, officer_name: str) -> None:
+def call_back(number: int, dialled: str, person: str) -> None:
     """Record a call-back about an administrator change (DCM905): it need not wait then.
 
     Call a number that was on file before the form came, never one that the form or its mail names.
     """
     _decided(
-        officer_name,
         lambda connection, by: applications.call_back(connection, number, by, (dialled, person), now()),
         lambda _: sentence(
             "The call-back is on record; application {number} is carried out without waiting.", number=number
@@ -121,6 +143,7 @@ def call_back(number: int, dialled: str, person: str, officer_name: str) -> None
 
 @application.command("list")
 @click.option("--open", "only_open", is_flag=True, help="Only those that are not over.")
+@officer_option
 @common
 def list_applications(only_open: bool) -> None:
     """Show applications, urgent ones that are not over first."""
@@ -149,6 +172,7 @@ def list_applications(only_open: bool) -> None:
 
 @application.command()
 @click.argument("number", type=int)
+@officer_option
 @common
 def show(number: int) -> None:
     """Show what one application says and how far each half of it is."""
@@ -156,17 +180,29 @@ def show(number: int) -> None:
     records = open_records(config)
     filed = records.read(applications.show, number)
     course = records.read(applications.course, filed)
+    person = dataclasses.asdict(filed.application.administrator)
+    signatures = [
+        {"act": each.act, "officer": each.officer, "at": each.at, "key_sha256": each.key_sha256}
+        for each in records.read(approvals.of, number)
+    ]
+    whole = {"administrator": person, "course": dataclasses.asdict(course), "signatures": signatures}
+    answer(filing.document(filed) | whole, _words(config, records, filed))
+
+
+def _words(config: Config, records: store.SynchronousDatabase, filed: Filed) -> list[str]:
+    """Return what an officer reads of an application before deciding on it."""
     form = filed.application
     words: list[str] = [
         sentence(
             "Application {number}: {kind}, {institution} {name}, {status}",
-            number=number,
+            number=filed.number,
             kind=form.kind,
             institution=form.institution,
             name=form.institution_name,
             status=filed.status,
         ),
-        *_course_lines(course),
+        *_course_lines(records.read(applications.course, filed)),
+        *_signature_lines(records.read(approvals.of, filed.number)),
         sentence(
             "  applied on {day} by {name} ({furigana}), {email}",
             day=form.applied_on,
@@ -184,8 +220,19 @@ def show(number: int) -> None:
             approved_on = day_in_tokyo(filed.approved_at)
             day = form.change.earliest(approved_on, rules.calendar, rules.change_business_days)
         words += _change_lines(form.change, day)
-    person = dataclasses.asdict(form.administrator)
-    answer(filing.document(filed) | {"administrator": person, "course": dataclasses.asdict(course)}, words)
+    return words
+
+
+def _signature_lines(found: Sequence[Approval]) -> list[str]:
+    return [
+        sentence(
+            "  {act}: signed on {day} by the key {key}…",
+            act=each.act,
+            day=day_in_tokyo(each.at),
+            key=each.key_sha256[:16],
+        )
+        for each in found
+    ]
 
 
 def _course_lines(course: applications.Course) -> list[str]:

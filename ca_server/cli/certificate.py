@@ -7,11 +7,10 @@ import click
 from ca_server import store
 from ca_server.authority.crl import entry_of_records
 from ca_server.cli.front import Group
-from ca_server.cli.options import acting_as, common, now, officer_option, open_records, patient, settings
+from ca_server.cli.options import acting, common, now, officer_option, open_records, patient, settings
 from ca_server.cli.output import LATER, Stop, answer, answer_table
 from ca_server.clock import rfc3339
 from ca_server.domain.certificates import Certificate, CertificateStatus
-from ca_server.domain.officers import Role
 from ca_server.domain.reasons import Reason
 from ca_server.errors import AlreadyRevoked, Invalid, NotFound
 from ca_server.language import sentence
@@ -55,6 +54,7 @@ def document(one: Certificate, at: int) -> dict[str, object]:
 
 
 @certificate.command("list")
+@officer_option
 @common
 def list_certificates() -> None:
     """Show every certificate."""
@@ -67,6 +67,7 @@ def list_certificates() -> None:
 
 @certificate.command()
 @click.argument("cn")
+@officer_option
 @common
 def show(cn: str) -> None:
     """Show one CN: its state, its certificates and its history."""
@@ -102,7 +103,7 @@ _UNSIGNED = (CertificateStatus.PLANNED, CertificateStatus.ABORTED)
 @click.option("--caller", help="Who called; a form is owed then, and asked for until it comes.")
 @officer_option
 @common
-def revoke(cn: str, serial: str | None, reason: str, caller: str | None, officer_name: str) -> None:
+def revoke(cn: str, serial: str | None, reason: str, caller: str | None) -> None:
     """Revoke a CN at once, with every certificate of it that has not ended."""
     name, records = _name(cn), open_records(settings().config())
     if caller is not None and (serial is not None or reason not in _WORDS):
@@ -111,7 +112,7 @@ def revoke(cn: str, serial: str | None, reason: str, caller: str | None, officer
         )
 
     def operation(connection: store.Connection) -> Revocation | AlreadyRevoked:
-        by = acting_as(connection, officer_name, Role.REGISTRATION)
+        by = acting(connection)
         if caller is not None:
             request = suspension.Request(Reason(reason), caller, by)
             return suspension.revoke(connection, name, request, entry_of_records, now())
@@ -163,7 +164,7 @@ def _tell_revoked(cn: str, reason: str, decided: Revocation, done: bool, seconds
 @click.option("--application", type=int, help="In place of a call: an urgent form that had to be returned.")
 @officer_option
 @common
-def suspend(cn: str, reason: str | None, caller: str | None, application: int | None, officer_name: str) -> None:
+def suspend(cn: str, reason: str | None, caller: str | None, application: int | None) -> None:
     """Suspend a CN at once (一時停止), until it is released or its form is carried out.
 
     On a returned urgent form it ends by itself after some business days.
@@ -173,7 +174,7 @@ def suspend(cn: str, reason: str | None, caller: str | None, application: int | 
         raise Invalid({"caller": sentence("Give --caller and --reason, or --application for a returned urgent form.")})
 
     def operation(connection: store.Connection) -> Call:
-        by = acting_as(connection, officer_name, Role.REGISTRATION)
+        by = acting(connection)
         if application is not None:
             rules = config.applications
             form = suspension.OnForm(application, by, rules.calendar, rules.hold_business_days)
@@ -196,11 +197,11 @@ def suspend(cn: str, reason: str | None, caller: str | None, application: int | 
 @click.argument("cn")
 @officer_option
 @common
-def release(cn: str, officer_name: str) -> None:
+def release(cn: str) -> None:
     """Release a suspended CN: its certificates are good again."""
 
     def operation(connection: store.Connection) -> None:
-        by = acting_as(connection, officer_name, Role.REGISTRATION)
+        by = acting(connection)
         suspension.release(connection, _name(cn), by.actor, now())
 
     open_records(settings().config()).write(operation)
@@ -215,12 +216,12 @@ def release(cn: str, officer_name: str) -> None:
 @click.argument("text")
 @officer_option
 @common
-def label(cn: str, text: str, officer_name: str) -> None:
+def label(cn: str, text: str) -> None:
     """Write the institution's own name of the PC that a CN is on; an empty text takes it away."""
     from ca_server.operations import help_desk
 
     def operation(connection: store.Connection) -> str | None:
-        by = acting_as(connection, officer_name, Role.HELP_DESK, Role.REGISTRATION)
+        by = acting(connection)
         return help_desk.label(connection, _name(cn), text, by, now())
 
     written = open_records(settings().config()).write(operation)

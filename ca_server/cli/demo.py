@@ -73,7 +73,7 @@ class _Stage:
         self.folder = folder
         self.ca = folder / "ca"
         self.config = self.ca / "warifu.toml"
-        self.public, self.http = _free_ports()
+        self.public, self.http, self.officers = _free_ports(3)
         self.started = time.monotonic()
         self._steps = 0
         strangers = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "WARIFU_CONFIG")
@@ -117,7 +117,8 @@ class _Stage:
         """Make the CA and serve it for as long as the block runs."""
         self.step("A certificate authority in an empty folder, served over TLS")
         urls = ("--public-url", f"https://localhost:{self.public}", "--http-url", f"http://localhost:{self.http}")
-        self.run("warifu-ca", "init", "--directory", str(self.ca), *urls, "--non-interactive", show=2)
+        listen = ("--officers-listen", f"127.0.0.1:{self.officers}", "--non-interactive")
+        self.run("warifu-ca", "init", "--directory", str(self.ca), *urls, *listen, show=2)
         text = self.config.read_text("utf-8").replace("validity_days = 395", "validity_days = 32")
         text = text.replace("password_delay_seconds = 120", "password_delay_seconds = 0")
         self.config.write_text(text, "utf-8")
@@ -255,8 +256,9 @@ def _quoted(word: str) -> str:
     return f"'{word}'" if " " in word else word
 
 
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]

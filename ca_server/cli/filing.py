@@ -11,13 +11,12 @@ import click
 
 from ca_server import keyring, store
 from ca_server.cli.front import Command
-from ca_server.cli.options import acting_as, common, not_a_code, now, officer_option, open_records, settings
+from ca_server.cli.options import acting, common, not_a_code, now, officer_option, open_records, settings
 from ca_server.cli.output import PERSON, Stop, answer
 from ca_server.clock import DAY, day_in_tokyo
 from ca_server.config import Config
 from ca_server.domain import forms
 from ca_server.domain.applications import Application, Filed, KeptFile, Kind, Receipt, Status
-from ca_server.domain.officers import Role
 from ca_server.domain.reasons import Reason
 from ca_server.errors import Invalid, NotFound, Refusal
 from ca_server.language import sentence
@@ -77,7 +76,7 @@ def _change(filed: Filed) -> dict[str, object]:
 @click.option("--channel", default=_ONLINE, show_default=True, help="How the file came.")
 @officer_option
 @common
-def submit(workbook: Path, reference: str, channel: str, officer_name: str) -> None:
+def submit(workbook: Path, reference: str, channel: str) -> None:
     """File an application that came as a workbook (DCM902 to DCM905, .xlsx)."""
     from ca_server.forms.package import MOST_BYTES
     from ca_server.forms.reading import read_workbook
@@ -92,7 +91,7 @@ def submit(workbook: Path, reference: str, channel: str, officer_name: str) -> N
     digest = hashlib.sha256(content).hexdigest()
     sealed = keyring.load_sealer(config).seal(content, digest.encode())
     kept = KeptFile(digest, sealed, now() + config.applications.retention_days * DAY)
-    desk = _Desk(config, officer_name, channel, reference, kept)
+    desk = _Desk(config, channel, reference, kept)
     desk.file("workbook", lambda: read_workbook(content, rules(config)))
 
 
@@ -108,11 +107,11 @@ def submit(workbook: Path, reference: str, channel: str, officer_name: str) -> N
 @click.option("--reference", help="The sender's own reference.")
 @officer_option
 @common
-def issue(count: int, language: str, reference: str | None, officer_name: str, **texts: str) -> None:
+def issue(count: int, language: str, reference: str | None, **texts: str) -> None:
     """File an application for new certificates (DCM902 新規発行)."""
     config = settings().config()
     sheet = texts | {forms.COUNT.name: str(count), forms.APPLIED_ON.name: str(day_in_tokyo(now()))}
-    desk = _Desk(config, officer_name, _COMMAND_LINE, reference, None)
+    desk = _Desk(config, _COMMAND_LINE, reference, None)
     desk.file(Kind.ISSUANCE, lambda: forms.read(forms.FORMS[Kind.ISSUANCE], [sheet], language, rules(config)))
 
 
@@ -130,7 +129,6 @@ def revoke(
     reason: str,
     revocation_on: str,
     reference: str | None,
-    officer_name: str,
 ) -> None:
     """File an application to revoke certificates (DCM903 失効) for the registered administrator."""
     config = settings().config()
@@ -151,7 +149,7 @@ def revoke(
     form = forms.FORMS[Kind.REVOCATION]
     if len(cns) > form.sheets:
         raise Invalid({"cn": sentence("Name 1 to {most} certificates.", most=form.sheets)})
-    desk = _Desk(config, officer_name, _COMMAND_LINE, reference, None)
+    desk = _Desk(config, _COMMAND_LINE, reference, None)
     desk.file(Kind.REVOCATION, lambda: forms.read(form, sheets, registered.language, rules(config)))
 
 
@@ -174,6 +172,7 @@ def _registered(connection: store.Connection, institution: str) -> Institution:
 @click.command(cls=Command)
 @click.argument("number", type=int)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Where to write it.")
+@officer_option
 @common
 def file(number: int, output: Path) -> None:
     """Give back the file that an application came in, as it came."""
@@ -200,20 +199,16 @@ def rules(config: Config) -> forms.Rules:
 class _Desk:
     """Files what an officer received: the receipt is the same whether the form is taken or refused."""
 
-    def __init__(
-        self, config: Config, officer_name: str, channel: str, reference: str | None, kept: KeptFile | None
-    ) -> None:
+    def __init__(self, config: Config, channel: str, reference: str | None, kept: KeptFile | None) -> None:
         self._records: SynchronousDatabase = open_records(config)
-        self._officer_name = officer_name
         self._how = (channel, reference)
         self._kept = kept
 
     def _receipt(self, connection: store.Connection) -> Receipt:
-        return Receipt(acting_as(connection, self._officer_name, Role.REGISTRATION), *self._how, self._kept)
+        return Receipt(acting(connection), *self._how, self._kept)
 
     def file(self, kind: str, read: Callable[[], Application]) -> None:
         """Read a form and put it on record, tell what comes next; or log what is wrong with it and raise that."""
-        self._records.read(self._receipt)  # nobody learns what is wrong with a form who may not file one
         try:
             form = read()
         except Refusal as refused:

@@ -5,12 +5,25 @@ from inspect import cleandoc
 
 import click
 
-from ca_server.cli.options import Settings
+from ca_server import refusals
+from ca_server.cli.options import Settings, login, words_of
+from ca_server.domain.authorization import act_of
+from ca_server.errors import Invalid, NotEntitled, Refusal
 from ca_server.language import Language, Sentence, sentence
 
 
 class Command(click.Command):
     """A command whose help is in the reader's language."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run it; a refusal to the person who asks goes to the security log as well."""
+        try:
+            return super().invoke(ctx)
+        except (NotEntitled, Invalid) as refused:
+            of_a_form = isinstance(refused.__cause__, Refusal) or type(refused) is not Invalid  # and not of an option
+            if isinstance(refused, NotEntitled) or of_a_form:
+                refusals.by_command(words_of(ctx), type(refused).__name__, login())
+            raise
 
     def get_help(self, ctx: click.Context) -> str:
         """Return the help page."""
@@ -38,9 +51,12 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the words name. Raises UsageError when there is none."""
-        if self.get_command(ctx, args[0]) is None:
+        """Return the command that the words name. Raises UsageError when there is none, NotEntitled for an unlisted."""
+        command = self.get_command(ctx, args[0])
+        if command is None:
             ctx.fail(sentence("There is no command {name}.", name=args[0]))
+        if not isinstance(command, Group):
+            act_of(f"{words_of(ctx)} {args[0]}".strip())
         return super().resolve_command(ctx, args)
 
 

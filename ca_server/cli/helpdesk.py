@@ -11,12 +11,11 @@ from ca_server import store
 from ca_server.cli import timeline
 from ca_server.cli.front import Group
 from ca_server.cli.inventory import code_of, day, document
-from ca_server.cli.options import acting_as, common, now, officer_option, open_records, patient, settings
+from ca_server.cli.options import acting, common, now, officer_option, open_records, patient, settings
 from ca_server.cli.output import answer, say
 from ca_server.cli.table import draw
 from ca_server.domain.help_desk import Caller, MailedHalf
 from ca_server.domain.inventory import Entry
-from ca_server.domain.officers import Role
 from ca_server.errors import Invalid, Refusal
 from ca_server.language import sentence
 from ca_server.operations import help_desk, history, inventory
@@ -34,6 +33,7 @@ def helpdesk() -> None:
 
 @helpdesk.command()
 @click.argument("text")
+@officer_option
 @common
 def find(text: str) -> None:
     """Find CNs by CN, institution's code or name, mail address, or application.
@@ -50,6 +50,7 @@ def find(text: str) -> None:
 
 @helpdesk.command("history")
 @click.argument("cn")
+@officer_option
 @common
 def show_history(cn: str) -> None:
     """Show all that happened to a CN, and the ledger of each pair of URL and password."""
@@ -86,17 +87,16 @@ def _show(entries: Sequence[Entry]) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Said:
-    """What the caller said, and the officer who takes the call, as the command line names them."""
+    """What the caller said, as the command line names it."""
 
     institution_name: str
     address: str | None
-    officer_name: str
 
     def answered(self, decide: Callable[[store.Connection, Caller], Done | Refusal]) -> Done:
         """Have it decided, committed either way, and return what was done. Raises the refusal."""
 
         def operation(connection: store.Connection) -> Done | Refusal:
-            by = acting_as(connection, self.officer_name, Role.HELP_DESK, Role.REGISTRATION)
+            by = acting(connection)
             return decide(connection, Caller(self.institution_name, self.address, by))
 
         outcome = patient(open_records(settings().config()), operation)
@@ -119,10 +119,10 @@ def _caller_options(function: F) -> F:
 @click.argument("half", type=click.Choice([half.value for half in MailedHalf]), metavar="url|password")
 @_caller_options
 @common
-def resend(cn: str, half: str, institution_name: str, address: str | None, officer_name: str) -> None:
+def resend(cn: str, half: str, institution_name: str, address: str | None) -> None:
     """Mail the URL or the password of a CN again, at most three times each."""
     name, times = _cn(cn), settings().config().times
-    done = _Said(institution_name, address, officer_name).answered(
+    done = _Said(institution_name, address).answered(
         lambda connection, caller: help_desk.resend(connection, name, MailedHalf(half), caller, times, now())
     )
     words = sentence(
@@ -138,10 +138,10 @@ def resend(cn: str, half: str, institution_name: str, address: str | None, offic
 @click.argument("cn")
 @_caller_options
 @common
-def unlock(cn: str, institution_name: str, address: str | None, officer_name: str) -> None:
+def unlock(cn: str, institution_name: str, address: str | None) -> None:
     """Open a URL again that wrong passwords had locked."""
     name, times = _cn(cn), settings().config().times
-    _Said(institution_name, address, officer_name).answered(
+    _Said(institution_name, address).answered(
         lambda connection, caller: help_desk.unlock(connection, name, caller, times, now())
     )
     words = sentence("The URL of {cn} is open again, with all its tries.", cn=name)
@@ -152,14 +152,14 @@ def unlock(cn: str, institution_name: str, address: str | None, officer_name: st
 @click.argument("cn")
 @_caller_options
 @common
-def replace(cn: str, institution_name: str, address: str | None, officer_name: str) -> None:
+def replace(cn: str, institution_name: str, address: str | None) -> None:
     """Mail a fresh pair of URL and password; the former one is of no use any more."""
     from ca_server.app import pair_terms
     from ca_server.keyring import load_sealer
 
     config, name = settings().config(), _cn(cn)
     by = Replacing(pair_terms(config, load_sealer(config)), config.times)
-    done = _Said(institution_name, address, officer_name).answered(
+    done = _Said(institution_name, address).answered(
         lambda connection, caller: help_desk.replace(connection, name, caller, by, now())
     )
     words = sentence(
@@ -172,10 +172,10 @@ def replace(cn: str, institution_name: str, address: str | None, officer_name: s
 @click.argument("institution")
 @_caller_options
 @common
-def send_inventory(institution: str, institution_name: str, address: str | None, officer_name: str) -> None:
+def send_inventory(institution: str, institution_name: str, address: str | None) -> None:
     """Mail an institution the list of its CNs."""
     code = code_of(institution)
-    done = _Said(institution_name, address, officer_name).answered(
+    done = _Said(institution_name, address).answered(
         lambda connection, caller: help_desk.send_inventory(connection, code, caller, now())
     )
     words = sentence("The list of {code} is sent to {address}.", code=code, address=done.address)

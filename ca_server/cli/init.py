@@ -34,6 +34,7 @@ from ca_server.authority.hierarchy import (
     make_tls_server,
 )
 from ca_server.authority.signer import Signer
+from ca_server.checkpoint_key import make_notary
 from ca_server.cli.front import Command
 from ca_server.cli.options import common, now
 from ca_server.cli.output import answer, say, spoken
@@ -64,6 +65,7 @@ class Plan:
     passphrase_file: Path | None
     passphrase: str | None
     issuing_key: str
+    officers_listen: str
 
 
 @click.command(cls=Command)
@@ -73,6 +75,7 @@ class Plan:
 @click.option("--organization", default="Example Agency Client CA", show_default=True, help="O of every name.")
 @click.option("--passphrase-file", type=click.Path(path_type=Path), help="One passphrase for all keys.")
 @click.option("--issuing-key", type=click.Choice(ISSUING_KEYS), default="P-256", show_default=True)
+@click.option("--officers-listen", default="127.0.0.1:9443", show_default=True, help="HOST:PORT of metrics and health.")
 @click.option("--non-interactive", is_flag=True, help="Ask nothing; random passphrases unless a file is given.")
 @common
 def init(  # noqa: PLR0913 - the questions of a beginning
@@ -82,6 +85,7 @@ def init(  # noqa: PLR0913 - the questions of a beginning
     organization: str,
     passphrase_file: Path | None,
     issuing_key: str,
+    officers_listen: str,
     non_interactive: bool,
 ) -> None:
     """Make a new certificate authority in a folder."""
@@ -103,6 +107,7 @@ def init(  # noqa: PLR0913 - the questions of a beginning
         passphrase_file and passphrase_file.absolute(),
         secret or None,
         issuing_key,
+        officers_listen,
     )
     root = _made_whole(plan)
     fingerprint = root.fingerprint(SHA256()).hex()
@@ -178,9 +183,15 @@ def _make(plan: Plan) -> x509.Certificate:
     place(public / "root.cer", root.certificate.public_bytes(Encoding.DER))
     place(public / f"{ISSUER}.cer", issuing.certificate.public_bytes(Encoding.DER))
     place(public / "root.crl", make_root_crl(profile, root, [], 1, at))
+    _checkpoint_key(plan)
     shutil.copytree(TEMPLATES, plan.folder / "documents")
     migrations.create(plan.folder / "warifu.db")
     return root.certificate
+
+
+def _checkpoint_key(plan: Plan) -> None:
+    """Make the key of the audit log's checkpoints, which needs the configuration that was just written."""
+    make_notary(load(plan.folder / "warifu.toml"))
 
 
 def _policy(plan: Plan) -> str:

@@ -5,7 +5,7 @@ import dataclasses
 import click
 
 from ca_server.cli.front import Group
-from ca_server.cli.options import common, not_a_code, open_records, settings
+from ca_server.cli.options import common, not_a_code, officer_option, open_records, settings
 from ca_server.cli.output import answer, answer_table
 from ca_server.clock import rfc3339
 from ca_server.errors import NotFound
@@ -33,6 +33,7 @@ def _document(one: Institution) -> dict[str, object]:
 
 
 @institution.command("list")
+@officer_option
 @common
 def list_institutions() -> None:
     """Show every institution."""
@@ -44,6 +45,7 @@ def list_institutions() -> None:
 
 @institution.command()
 @click.argument("code")
+@officer_option
 @common
 def show(code: str) -> None:
     """Show one institution and its administrator."""

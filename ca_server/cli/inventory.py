@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from ca_server.cli.front import Command
-from ca_server.cli.options import common, not_a_code, now, open_records, settings
+from ca_server.cli.options import common, not_a_code, now, officer_option, open_records, settings
 from ca_server.cli.output import answer
 from ca_server.cli.table import draw
 from ca_server.clock import day_in_tokyo, moment, rfc3339
@@ -21,6 +21,7 @@ from protocol.names import BadName, InstitutionCode
 @click.option("--institution", metavar="CODE", help="Only the CNs of this institution.")
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), metavar="FILE", help="Write them to a CSV file.")
 @click.option("--xlsx", "xlsx_file", type=click.Path(path_type=Path), metavar="FILE", help="Write them to a workbook.")
+@officer_option
 @common
 def inventory(institution: str | None, csv_file: Path | None, xlsx_file: Path | None) -> None:
     """Show every CN: its PC, its state, its end, and how far its renewal is."""

@@ -31,6 +31,8 @@ _EXAMPLES: Mapping[str, object] = {
     "act": "suspended",
     "attempt": Attempt.OTHER_ADDRESS,
     "count": 12,
+    "entries": 1234,
+    "lines": ("ca.example.jp/audit", "1234", "(EXAMPLE)"),
 }
 _WORDS: Mapping[str, Mapping[str, object]] = {
     JAPANESE: {
@@ -59,6 +61,7 @@ _JUST_NOW = (
     "expired_at",
     "fetched_at",
     "listed_at",
+    "made_at",
     "published_at",
     "released_at",
     "revoked_at",
@@ -106,7 +109,7 @@ def preview(kind: str, language: str | None) -> None:
 
 
 def _examples(kinds: Iterable[NoticeKind], language: str | None) -> list[Rendered]:
-    from ca_server.app import messages_of
+    from ca_server.post_office import messages_of
 
     config = settings().config()
     code = language or settings().language.code

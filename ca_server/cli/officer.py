@@ -2,13 +2,16 @@
 
 import click
 
+from ca_server.cli import officer_key
 from ca_server.cli.front import Group
-from ca_server.cli.options import common, login, now, open_records, settings
+from ca_server.cli.options import common, login, now, officer_option, open_records, settings
 from ca_server.cli.output import answer, answer_table
+from ca_server.domain.approvals import OfficerKey
 from ca_server.domain.officers import Officer, Role, require_name
 from ca_server.errors import Invalid
 from ca_server.ids import new_id
 from ca_server.language import sentence
+from ca_server.officer_keys import OfficerKeys
 from ca_server.store import Connection, Duplicate, audit, officers
 
 
@@ -18,8 +21,18 @@ def officer() -> None:
     """Register officers and take their rights."""
 
 
-def _document(one: Officer) -> dict[str, object]:
-    return {"name": one.name, "role": one.role, "os_user": one.os_user, "disabled": one.disabled_at is not None}
+for _command in (officer_key.make_key, officer_key.register_key):
+    officer.add_command(_command)
+
+
+def _document(one: Officer, key: OfficerKey | None = None) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "role": one.role,
+        "os_user": one.os_user,
+        "disabled": one.disabled_at is not None,
+        "key_sha256": None if key is None else key.sha256,
+    }
 
 
 @officer.command()
@@ -53,18 +66,30 @@ def add(name: str, role: str, os_user: str | None) -> None:
 
 def _log_refusal(connection: Connection, name: str) -> None:
     """Log that one person was about to become two."""
-    audit.record(connection, now(), f"login:{login()}", "officer refused", name)
+    audit.record(connection, now(), f"login:{login()}", "officer refused", "officer", result=audit.REFUSED, name=name)
 
 
 @officer.command("list")
+@officer_option
 @common
 def list_officers() -> None:
     """Show every officer."""
-    listed = open_records(settings().config()).read(officers.all_officers)
-    rows = [(one.name, one.role, one.os_user or "", sentence("disabled") if one.disabled_at else "") for one in listed]
+    config = settings().config()
+    listed = open_records(config).read(officers.all_officers)
+    keys = {key.officer: key for key in OfficerKeys(config.applications.officer_keys).all() if key.until is None}
+    rows = [
+        (
+            one.name,
+            one.role,
+            one.os_user or "",
+            f"{keys[one.id].sha256[:16]}…" if one.id in keys else "",
+            sentence("disabled") if one.disabled_at else "",
+        )
+        for one in listed
+    ]
     answer_table(
-        [_document(one) for one in listed],
-        (sentence("Name"), sentence("Role"), sentence("Login"), ""),
+        [_document(one, keys.get(one.id)) for one in listed],
+        (sentence("Name"), sentence("Role"), sentence("Login"), sentence("Key"), ""),
         rows,
         sentence("No officer is registered."),
     )
@@ -75,9 +100,11 @@ def list_officers() -> None:
 @common
 def disable(name: str) -> None:
     """Take an officer's rights for good; what the officer decided stays on record."""
-    records = open_records(settings().config())
-    one = records.read(officers.by_name, name)
+    config = settings().config()
+    records = open_records(config)
+    one, at = records.read(officers.by_name, name), now()
+    OfficerKeys(config.applications.officer_keys).withdraw(one.id, at)  # first: the list says whose signatures count
     if one.disabled_at is not None:
         raise Invalid({"name": sentence("{name} is disabled already.", name=one.name)})
-    records.write(officers.disable, one, now(), f"login:{login()}")
+    records.write(officers.disable, one, at, f"login:{login()}")
     answer({"name": one.name, "disabled": True}, [sentence("{name} can no longer act.", name=one.name)])

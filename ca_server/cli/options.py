@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ca_server.clock import SystemClock
+from ca_server.domain.authorization import Sort, act_of
 from ca_server.language import CODES, Language, Sentence, choose, sentence
 
 if TYPE_CHECKING:  # commands that need no records start without SQLAlchemy
     from ca_server.config import Config
-    from ca_server.domain.officers import Acting, Role
+    from ca_server.domain.officers import Acting
+    from ca_server.operations.authorization import Asked
     from ca_server.store import Connection, SynchronousDatabase
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,6 +33,7 @@ class Settings:
     config_path: Path | None = None
     json: bool = False
     lang: str | None = None
+    officer_name: str | None = None
 
     @functools.cached_property
     def language(self) -> Language:
@@ -57,6 +60,10 @@ def _remember_config(ctx: click.Context, _: click.Parameter, value: Path | None)
 def _remember_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         ctx.ensure_object(Settings).json = True
+
+
+def _remember_officer(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    ctx.ensure_object(Settings).officer_name = value
 
 
 def common(function: F) -> F:
@@ -90,18 +97,34 @@ def common(function: F) -> F:
 
 
 def officer_option(function: F) -> F:
-    """Add --officer, the registered person who acts."""
-    return click.option("--officer", "officer_name", required=True, metavar="NAME", help="The officer who acts.")(
-        function
+    """Add --officer, the registered person who acts, or reads."""
+    option = click.option(
+        "--officer",
+        callback=_remember_officer,
+        expose_value=False,
+        metavar="NAME",
+        help="The officer who acts (else the one whose login this is).",
     )
+    return option(function)
 
 
 def open_records(config: "Config") -> "SynchronousDatabase":
-    """Return the records. Raises StoreError when they are missing, or of another schema."""
+    """Return the records, to whoever may run this command.
+
+    Raises StoreError when they are missing, or of another schema, NotEntitled and NotFound as the table says.
+    """
+    from ca_server.operations import authorization
     from ca_server.store import SynchronousDatabase, migrations
 
-    migrations.require_current(config.server.database)
-    return SynchronousDatabase(config.server.database)
+    records = SynchronousDatabase(config.server.database)
+    records.read(migrations.require_current)
+    asked = _asked()
+    if act_of(asked.command).sort is Sort.OPERATION:  # which may only look, where nothing can be written
+        return records
+    refused = records.write(authorization.admit, asked, now())
+    if refused is not None:
+        raise refused
+    return records
 
 
 def patient(records: "SynchronousDatabase", operation: "Callable[[Connection], R]") -> R:
@@ -118,17 +141,27 @@ def patient(records: "SynchronousDatabase", operation: "Callable[[Connection], R
     return records.write(operation)
 
 
-def acting_as(connection: "Connection", name: str, *roles: "Role") -> "Acting":
-    """Return the officer of that name who may act in one of the roles from this login.
+def acting(connection: "Connection") -> "Acting":
+    """Return the officer who decides by this command. Raises NotFound, NotEntitled."""
+    from ca_server.operations import authorization
 
-    Raises NotFound, NotEntitled.
-    """
-    from ca_server.domain.officers import Acting
-    from ca_server.store import officers
+    return authorization.officer(connection, _asked())
 
-    officer = officers.by_name(connection, name)
-    officer.require(officer.role if officer.role in roles else roles[0], login())
-    return Acting(officer.id, login())
+
+def _asked() -> "Asked":
+    """Return the command that runs and what it names, but for files; a command takes no secret."""
+    from ca_server.operations.authorization import Asked
+
+    ctx = click.get_current_context()
+    named = {name: str(value) for name, value in ctx.params.items() if value and not isinstance(value, Path)}
+    return Asked(words_of(ctx), login(), settings().officer_name, named)
+
+
+def words_of(ctx: click.Context) -> str:
+    """Return a command's words, without the program's name."""
+    if ctx.parent is None:
+        return ""
+    return f"{words_of(ctx.parent)} {ctx.info_name}".strip()
 
 
 def not_a_code(text: str) -> Sentence:

@@ -1,17 +1,20 @@
 """`warifu-ca reconcile`: the books that must balance. Reads only, beside a running service or without one."""
 
 import dataclasses
+from pathlib import Path
 
 import click
 
 from ca_server import keyring
 from ca_server.authority.signer import Signer
+from ca_server.checkpoint_key import published_keys
 from ca_server.cli.front import Command
 from ca_server.cli.options import common, open_records, settings
 from ca_server.cli.output import PERSON, Stop, answer, spoken
 from ca_server.clock import MINUTE, SystemClock
 from ca_server.config import Config, IssuingAuthority
 from ca_server.language import sentence
+from ca_server.officer_keys import demanded_trust
 from ca_server.operations.books.clear_text import Places
 from ca_server.operations.books.ocsp import Desk
 from ca_server.operations.reconcile import Balance, Premises, balance
@@ -61,9 +64,19 @@ def premises(config: Config) -> Premises:
         root=keyring.load_certificate(authority.root_certificate),
         sealer=keyring.load_sealer(config),
         public_folder=server.public_folder,
-        places=Places(server.database, config.mail.maildir if config.mail.transport == "maildir" else None),
+        places=_places(config),
         four_eyes=config.applications.two_officers,
+        trust=demanded_trust(config),
+        note_keys=published_keys(config) if config.audit.key.exists() else (),
     )
+
+
+def _places(config: Config) -> Places:
+    database = config.server.database
+    maildir = config.mail.maildir if config.mail.transport == "maildir" else None
+    if isinstance(database, Path):
+        return Places(database.parent, database, maildir)
+    return Places(config.path.parent, None, maildir)
 
 
 def _desk(authority: IssuingAuthority, answer_seconds: int, ready: ReadyStore | None) -> Desk:

@@ -56,6 +56,7 @@ def sign_crl(key: Path | None, passphrase_file: Path | None) -> None:
     signer = _root(config, key, passphrase_file)
     path, at = config.server.public_folder / "root.crl", now()
     number = max(published_number(path) + 1, at)  # the moment, so that it rises even where the last file is lost
+    _record(config, "root CRL signed", "root", number=str(number))
     place(path, make_root_crl(keyring.hierarchy_profile(config), signer, [], number, at))
     place(path.with_suffix(".cer"), signer.certificate.public_bytes(Encoding.DER))
     answer(

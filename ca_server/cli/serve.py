@@ -2,14 +2,14 @@
 
 import asyncio
 import gc
-import logging
 import signal
 import sys
 from urllib.parse import urlsplit
 
 import click
 
-from ca_server.app import AlreadyServed, Service
+from ca_server import logs
+from ca_server.app import Service
 from ca_server.cli.front import Command
 from ca_server.cli.options import common, settings
 from ca_server.cli.output import say, warn
@@ -17,6 +17,7 @@ from ca_server.clock import SystemClock
 from ca_server.config import BadConfiguration, Config
 from ca_server.config.faults import at
 from ca_server.errors import NotAllowed
+from ca_server.fellows import AlreadyServed
 from ca_server.language import sentence
 from ca_server.pages import documents_of
 
@@ -32,9 +33,7 @@ def serve() -> None:
     if config.responder.source:
         fault = sentence("it is for `warifu-ca responder` on another machine; remove it here")
         raise BadConfiguration(config.path, [at("responder.source", fault)])
-    logging.getLogger("warifu.access").setLevel(logging.INFO)
-    logging.getLogger("ca_server").setLevel(logging.INFO)
-    logging.logThreads = logging.logProcesses = False  # no line says them
+    logs.write_lines(config.log.format)
     if config.mail.transport == "maildir" and not _is_loopback(config):
         warn(sentence('mails go into a maildir and reach nobody; set [mail] transport = "smtp".'))
     unfinished = [f"{each.name}.{each.language}.md" for each in documents_of(config) if each.blanks]

@@ -15,6 +15,8 @@ class Asked(Protocol):
     @property
     def organization(self) -> str: ...
     @property
+    def officers_listen(self) -> str: ...
+    @property
     def passphrase_file(self) -> object: ...
 
 
@@ -26,6 +28,7 @@ public_url = {public_url}
 http_url = {http_url}
 public_listen = {public_listen}
 http_listen = {http_listen}
+officers_listen = {officers_listen}
 tls_certificate = "tls/server.pem"
 tls_key = "tls/server.key.pem"
 tls_passphrase_file = {server}
@@ -58,6 +61,11 @@ sender = "no-reply@{mail_domain}"
 transport = "maildir"  # for trials; "smtp" lets mails leave
 password_delay_seconds = 120
 
+[audit]
+key = "authority/checkpoint.key.pem"
+passphrase_file = {checkpoint}
+auditors = []  # mail addresses that get the newest checkpoint each day
+
 [operator]
 contact_name = "Help desk"
 telephone = "000-0000-0000"
@@ -76,11 +84,12 @@ def render_configuration(asked: Asked) -> str:
         "http_url": asked.http_url,
         "public_listen": _listen(asked.public_url, 443),
         "http_listen": _listen(asked.http_url, 80),
+        "officers_listen": asked.officers_listen,
         "organization": asked.organization,
         "cps_url": f"{asked.public_url}/cps",
         "privacy_url": f"{asked.public_url}/privacy",
     }
-    for name in ("server", "issuing-1", "ocsp"):
+    for name in ("server", "issuing-1", "ocsp", "checkpoint"):
         values[name] = str(asked.passphrase_file or f"secrets/{name}.passphrase")
     quoted = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
     domain = host if "." in host and not host.replace(".", "").isdigit() else "warifu.example"

@@ -2,12 +2,13 @@
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
+from ca_server import logs
 from ca_server.config.faults import at
 from ca_server.config.sections import Config
-from ca_server.language import Sentence, sentence
+from ca_server.language import CODES, Sentence, sentence
 
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
 _LINK = re.compile(
@@ -20,15 +21,14 @@ _ADDRESS = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 def contradictions(config: Config) -> list[str]:
     """Return the faults of values that have the right kind: texts that are no URL, settings that exclude each other."""
-    faults = [*_bad_links(config), *_bad_origins(config), *_bad_names(config)]
+    faults = [*_bad_links(config), *_bad_origins(config), *_bad_names(config), *_bad_words(config)]
+    faults += [*_bad_auditing(config), *_bad_watching(config)]
     for name, listen in (
         ("server.public_listen", config.server.public_listen),
         ("server.http_listen", config.server.http_listen),
     ):
         if address_of(listen) is None:
             faults.append(at(name, sentence("must be host:port, such as 127.0.0.1:8443")))
-    if config.mail.transport not in ("maildir", "smtp"):
-        faults.append(at("mail.transport", sentence("must be maildir or smtp")))
     if config.mail.smtp_user and not config.mail.smtp_starttls:
         faults.append(at("mail.smtp_user", sentence("needs smtp_starttls, for a password never leaves in the clear")))
     if not _ADDRESS.fullmatch(config.mail.sender):
@@ -63,6 +63,38 @@ def _bad_origins(config: Config) -> list[str]:
         )
         if url is not None and not _is_origin(url, scheme)
     ]
+
+
+def _bad_words(config: Config) -> Iterator[str]:
+    for name, word, known in (
+        ("mail.transport", config.mail.transport, ("maildir", "smtp")),
+        ("applications.approvals", config.applications.approvals, ("recorded", "signed")),
+        ("audit.language", config.audit.language, CODES),
+        ("log.format", config.log.format, logs.FORMATS),
+    ):
+        if word not in known:
+            yield at(name, sentence("must be {one} or {other}", one=known[0], other=known[1]))
+
+
+def _bad_auditing(config: Config) -> Iterator[str]:
+    for address in config.audit.auditors:
+        if not _ADDRESS.fullmatch(address):
+            yield at("audit.auditors", sentence("{address!r} is no plain mail address", address=address))
+
+
+def _bad_watching(config: Config) -> Iterator[str]:
+    listen = config.server.officers_listen
+    place = None if listen is None else address_of(listen)
+    if listen is not None and (place is None or not _is_loopback(place[0])):
+        fault = sentence("must be host:port of the loopback, such as 127.0.0.1:9443, for nothing there is encrypted")
+        yield at("server.officers_listen", fault)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _bad_names(config: Config) -> list[str]:

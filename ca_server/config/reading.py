@@ -11,6 +11,7 @@ from ca_server.config.contradictions import contradictions
 from ca_server.config.faults import BadConfiguration, at
 from ca_server.config.sections import Config
 from ca_server.language import sentence
+from ca_server.whereabouts import Cluster, Whereabouts, whereabouts
 
 
 def load(path: Path) -> Config:
@@ -80,7 +81,12 @@ def _section(kind: type, name: str, table: Mapping[str, object], folder: Path, f
 
 
 def _value(hint: object, value: object, folder: Path) -> object:
-    """Turn a TOML value into what the field holds; what does not fit comes back as it was, for `_fault`."""
+    """Turn a TOML value into what the field holds; what does not fit comes back for `_fault`."""
+    if hint == Whereabouts and isinstance(value, str):
+        try:
+            return whereabouts(value, folder)
+        except ValueError as error:
+            return error
     hint = _required(hint)
     if hint is Path and isinstance(value, str):
         return folder / value
@@ -98,6 +104,8 @@ def _required(hint: object) -> object:
 
 
 def _fault(hint: object, value: object, metadata: Mapping[str, int]) -> str | None:
+    if hint == Whereabouts and not isinstance(value, Path):
+        return None if isinstance(value, Cluster) else str(value)
     hint = _required(hint)
     if typing.get_origin(hint) is tuple:
         if isinstance(value, tuple):

@@ -5,8 +5,10 @@ import datetime
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ca_server.domain.calendar import Calendar, MonthDay
+from ca_server.whereabouts import Cluster, Whereabouts
 from protocol.renewal_info import RenewalTimes
 
 if TYPE_CHECKING:  # with it comes cryptography, which not every command waits for
@@ -38,14 +40,24 @@ class Server:
     """Server secrets, the newest first: seals kids and passwords. An older one still opens, so it can be rolled."""
     tls_passphrase_file: Path | None = None
     """Passphrase of the TLS key, when it is encrypted."""
-    database: Path = Path("warifu.db")
-    """The SQLite file."""
+    database: Whereabouts = Path("warifu.db")
+    """The SQLite file, or a database of PostgreSQL as postgresql://user@host:port/name, for several servers."""
+    database_password_file: Path | None = None
+    """The password for PostgreSQL, 0600; none where the server knows its clients otherwise (peer, certificates)."""
     public_folder: Path = Path("public")
     """Where CRLs and CA certificates are published."""
     documents_folder: Path = Path("documents")
     """CP/CPS and privacy policy in Markdown, which the operator completes."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses whose X-Forwarded-For is believed."""
+    officers_listen: str | None = None
+    """host:port on the loopback for those who watch: metrics, health, readiness; without one nobody can."""
+
+    def __post_init__(self) -> None:
+        """Tell the database where its password is: whoever opens it needs both."""
+        if isinstance(self.database, Cluster):
+            known = dataclasses.replace(self.database, password_file=self.database_password_file)
+            object.__setattr__(self, "database", known)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +126,15 @@ class Applications:
     """Business days from the approval of an administrator change until mail moves, unless there was a call-back."""
     retention_days: int = _whole(3653, 1, 36530)
     """Days for which the file of an application is kept, sealed."""
+    approvals: str = "recorded"
+    """`recorded`, or `signed`: nothing is issued, revoked or changed on a form without its officers' signatures."""
+    officer_keys: Path = Path("officer-keys.toml")
+    """The list of officers' public keys; with `signed`, nobody but the operator may write it."""
+
+    @property
+    def signed(self) -> bool:
+        """Tell whether decisions must be signed by their officers."""
+        return self.approvals == "signed"
 
     @functools.cached_property
     def calendar(self) -> Calendar:
@@ -216,6 +237,29 @@ class Responder:
 
 
 @dataclasses.dataclass(frozen=True)
+class Audit:
+    """How the audit log is proved, and how long it names people."""
+
+    key: Path = Path("authority/checkpoint.key.pem")
+    """Signs checkpoints, Ed25519; `warifu-ca audit new-key` makes one."""
+    passphrase_file: Path = Path("secrets/checkpoint.passphrase")
+    auditors: tuple[str, ...] = ()
+    """Mail addresses that get the newest checkpoint each day, so that nobody can rewrite what they have seen."""
+    language: str = "ja"
+    """The language of these mails: ja or en."""
+    retention_days: int = _whole(3653, 30, 36530)
+    """Days after which names, addresses and host names are erased from entries; what was done stays provable."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Log:
+    """What a running service writes to stderr."""
+
+    format: str = "json"
+    """json (an object a line, for machines) or text (for whoever reads along)."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """The whole configuration."""
 
@@ -229,6 +273,8 @@ class Config:
     credentials: Credentials = Credentials()
     limits: Limits = Limits()
     responder: Responder = Responder()
+    log: Log = Log()
+    audit: Audit = dataclasses.field(default_factory=Audit)
     renewal: RenewalTimes = dataclasses.field(default_factory=RenewalTimes)
     next: IssuingAuthority | None = None
     """The issuing CA that will take over: relying systems get its certificate and CRL before it issues anything."""
@@ -239,6 +285,11 @@ class Config:
     def authorities(self) -> tuple[IssuingAuthority, ...]:
         """Return every issuing CA that publishes CRLs and answers OCSP, the one in use first."""
         return (self.authority, *(() if self.next is None else (self.next,)), *self.former)
+
+    @property
+    def audit_origin(self) -> str:
+        """Return the name of this installation's audit log, which checkpoints bear and their key."""
+        return f"{urlsplit(self.server.public_url).netloc}/audit"
 
     @property
     def times(self) -> "Times":

@@ -5,6 +5,7 @@ Names are compared after NFKC and case folding, so that one person cannot be two
 
 import dataclasses
 import unicodedata
+from collections.abc import Sequence
 from enum import StrEnum
 
 from ca_server.errors import Invalid, NotEntitled
@@ -35,20 +36,23 @@ class Officer:
     os_user: str | None
     disabled_at: int | None
 
-    def require(self, role: Role, os_user: str) -> None:
-        """Do nothing if the officer may act in `role` from the login `os_user`.
+    def require(self, roles: Sequence[Role], os_user: str) -> None:
+        """Do nothing if the officer may act in one of the roles from the login `os_user`.
 
         Raises NotEntitled when disabled, of another role, or bound to another login.
         """
         if self.disabled_at is not None:
-            raise NotEntitled(sentence("Officer {name} is disabled.", name=self.name))
-        if self.role is not role:
+            raise NotEntitled(sentence("Officer {name} is disabled; another officer acts.", name=self.name))
+        if self.role not in roles:
+            needed: str = roles[0]
+            for other in roles[1:]:
+                needed = sentence("{one} or {other}", one=needed, other=other)
             raise NotEntitled(
                 sentence(
                     "Officer {name} has the role {role}; this needs {needed}.",
                     name=self.name,
                     role=self.role,
-                    needed=role,
+                    needed=needed,
                 )
             )
         if self.os_user is not None and self.os_user != os_user:

@@ -62,6 +62,7 @@ class NoticeKind(StrEnum):
     ATTEMPT = "attempt"
     INVENTORY = "inventory"
     KEY_CHANGED = "key-changed"
+    CHECKPOINT = "audit-checkpoint"
 
 
 _ADDRESSEE = {"institution_name", "administrator"}
@@ -89,12 +90,14 @@ _TABLE: Final[Mapping[NoticeKind, Set[str]]] = {
     NoticeKind.ATTEMPT: _ADDRESSEE | {"attempt", "attempted_at", "cn?"},
     NoticeKind.INVENTORY: _ADDRESSEE | {"listed_at", "count"},
     NoticeKind.KEY_CHANGED: _SEAT | {"changed_at", "host_name?", "address?"},
+    NoticeKind.CHECKPOINT: {"made_at", "entries", "lines"},
 }
 """What each kind is filled with; what bears a `?` may be unknown (None).
 
 Moments are epoch seconds; `password` comes grouped in fives; `form` is a DCM number; `cns` are CNs with ", " between
 them, and `serials` serial numbers, perhaps none; `reissued` tells whether an earlier pair for the same certificate was
-mailed, `ended` whether it ended; `act` is `revoked` or `suspended`; `attempt` is an Attempt.
+mailed, `ended` whether it ended; `act` is `revoked` or `suspended`; `attempt` is an Attempt; `lines` are those of a
+checkpoint of the audit log.
 """
 FACTS: Final[Mapping[NoticeKind, frozenset[str]]] = {
     kind: frozenset(name.rstrip("?") for name in names) for kind, names in _TABLE.items()

@@ -22,8 +22,9 @@ from ca_server.errors import (
 )
 from ca_server.notices.messages import NoticeKind
 from ca_server.operations.notice import tell
-from ca_server.store import accounts, certificates, credentials
+from ca_server.store import accounts, certificates, credentials, known_keys
 from ca_server.store.accounts import AccountRow, NewAccountRow
+from ca_server.store.known_keys import KnownKey
 from keys.sealing import Sealer
 from protocol.names import CommonName
 from protocol.vocabulary import AccountStatus
@@ -80,10 +81,10 @@ def bind(
     The checks in the order of protocol.md: kid, state, MAC, key; only a wrong MAC counts, and the `limit`th locks. A
     seat that is suspended binds nothing; a plan under way makes a takeover wait. A takeover revokes the former account.
     """
-    account = accounts.by_thumbprint(connection, request.thumbprint)
-    if account is not None:
-        return Bound(account, fresh=False)
-    _require_own_key(connection, request.spki_sha256)
+    key = known_keys.look(connection, request.thumbprint, request.spki_sha256)
+    if key.account is not None:
+        return existing(connection, request.thumbprint)
+    _require_unused(key)
     found = credentials.by_kid(connection, request.kid)
     if found is None:
         raise CredentialUnknown
@@ -106,10 +107,10 @@ def bind(
     return Bound(_account(recorded, found, now), fresh=True)
 
 
-def _require_own_key(connection: store.Connection, spki_sha256: str) -> None:
-    if certificates.key_blocked(connection, spki_sha256):
+def _require_unused(key: KnownKey) -> None:
+    if key.is_blocked:
         raise KeyBlocked
-    if certificates.seats_of_key(connection, spki_sha256):
+    if key.is_certified:
         raise KeyCertified
 
 
@@ -140,6 +141,7 @@ def _account(recorded: NewAccountRow, found: credentials.Found, now: int) -> Acc
         created_at=now,
         institution_name=found.institution_name,
         credential_kind=found.credential.kind,
+        seat_status=found.seat_status,
     )
 
 
@@ -148,11 +150,11 @@ def show(connection: store.Connection, account_id: str) -> AccountRow:
     return accounts.get(connection, account_id)
 
 
-def change_contact(connection: store.Connection, account_id: str, contact: str) -> AccountRow:
+def change_contact(connection: store.Connection, account_id: str, contact: str, now: int) -> AccountRow:
     """Write the account's contacts and return it (RFC 8555 §7.3.2)."""
-    accounts.require_valid(connection, account_id)
-    accounts.change_contact(connection, account_id, contact)
-    return accounts.get(connection, account_id)
+    account = accounts.get(connection, account_id)
+    accounts.change_contact(connection, account_id, contact, now)
+    return dataclasses.replace(account, contact=contact)
 
 
 def deactivate(connection: store.Connection, account_id: str, now: int) -> AccountRow:
@@ -178,10 +180,10 @@ def change_key(connection: store.Connection, account_id: str, change: KeyChanged
     Raises KeyInUse, naming the account, when the new key is or was any account's, KeyBlocked after a compromise.
     """
     accounts.require_valid(connection, account_id)
-    owner = accounts.owner_of_key(connection, change.thumbprint)
-    if owner is not None:
-        raise KeyInUse(owner)
-    _require_own_key(connection, change.spki_sha256)
+    key = known_keys.look(connection, change.thumbprint, change.spki_sha256)
+    if key.account is not None:
+        raise KeyInUse(key.account)
+    _require_unused(key)
     accounts.change_key(connection, account_id, change.before, change.thumbprint, change.jwk, now)
     account = accounts.get(connection, account_id)
     tell(connection, CommonName.parse(account.cn).institution, NoticeKind.KEY_CHANGED, now, cn=account.cn)

@@ -38,6 +38,12 @@ def strange(application: Application, institution: Institution | None) -> dict[s
     }
 
 
+def register(connection: store.Connection, first: Application, now: int, actor: str) -> None:
+    """Register the institution of a first application, with its administrator."""
+    fresh = Institution(first.institution, first.institution_name, first.administrator, first.language, 0, now)
+    institutions.register(connection, fresh, now, actor)
+
+
 def change(connection: store.Connection, filed: Filed, terms: invitation.Terms, now: int, actor: str) -> None:
     """Register the administrator whom an approved DCM905 names, and replace what the former one could still use.
 

@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from ca_server import store
 from ca_server.domain.administrators import CallBack
 from ca_server.domain.applications import OPEN, Application, Filed, Kind, Receipt
+from ca_server.domain.approvals import RECORDED, Act, Signing
 from ca_server.domain.attempts import Attempt
 from ca_server.domain.officers import Acting
 from ca_server.domain.seats import SeatStatus
 from ca_server.errors import Invalid, NotAllowed, NotEntitled
 from ca_server.language import Sentence, choose, sentence
 from ca_server.notices.messages import NoticeKind
-from ca_server.operations.administrators import strange
+from ca_server.operations.administrators import register, strange
+from ca_server.operations.approvals import signs_afterwards, vouch
 from ca_server.operations.notice import tell, tell_applicant
 from ca_server.store import applications, audit, calls, changes, institutions, officers, seats
 from ca_server.store.institutions import Institution
@@ -83,6 +85,7 @@ def refuse(connection: store.Connection, receipt: Receipt, kind: str, places: Se
         receipt.by.actor,
         "application refused",
         f"form:{kind}",
+        result=audit.REFUSED,
         places=list(places),
         channel=receipt.channel,
         reference=receipt.reference,
@@ -149,10 +152,21 @@ def _wrong_change(connection: store.Connection, application: Application) -> dic
     }
 
 
-def examine(connection: store.Connection, number: int, by: Acting, now: int) -> Filed:
-    """Record that an officer examined the application. Raises NotFound or NotAllowed."""
+def examine(
+    connection: store.Connection, number: int, by: Acting, now: int, signing: Signing = RECORDED
+) -> Filed | NotEntitled:
+    """Record that an officer examined the application, or put the officer's signature under that afterwards.
+
+    Returns NotEntitled for a signature that does not count, which is logged. Raises NotFound or NotAllowed, and
+    NotEntitled without a signature where one is demanded.
+    """
     before = applications.get(connection, number)
+    if signs_afterwards(before, Act.EXAMINED, by, signing):
+        return vouch(connection, before, Act.EXAMINED, by, signing, now) or before
     after = before.examined(by.id)
+    refused = vouch(connection, after, Act.EXAMINED, by, signing, now)
+    if refused is not None:
+        return refused
     applications.move(connection, before, after, now, by.actor)
     return after
 
@@ -188,22 +202,31 @@ def _reason(text: str) -> str:
     return why
 
 
-def approve(connection: store.Connection, number: int, by: Acting, now: int, *, four_eyes: bool) -> Filed | NotEntitled:
-    """Approve the application; the first of an institution registers it and its administrator.
+def approve(
+    connection: store.Connection, number: int, by: Acting, now: int, signing: Signing = RECORDED, *, four_eyes: bool
+) -> Filed | NotEntitled:
+    """Approve the application; by a second officer the first of an institution registers it and its administrator.
 
-    Returns NotEntitled when the four eyes are two, which is logged. Raises NotFound or NotAllowed.
+    An officer who approved it before signs that afterwards. Returns NotEntitled when the four eyes are two, or the
+    signature does not count; both are logged. Raises NotFound or NotAllowed, and NotEntitled without a signature where
+    one is demanded.
     """
     before = applications.get(connection, number)
+    if signs_afterwards(before, Act.APPROVED, by, signing):
+        return vouch(connection, before, Act.APPROVED, by, signing, now) or before
     try:
         after = before.approved(by.id, four_eyes=four_eyes)
     except NotEntitled as refused:
-        audit.record(connection, now, by.actor, "approval refused", f"application:{number}")
+        audit.record(connection, now, by.actor, "approval refused", f"application:{number}", result=audit.REFUSED)
         return refused
+    unsigned = vouch(connection, after, Act.APPROVED, by, signing, now)
+    if unsigned is not None:
+        return unsigned
     form = after.application
     institution = institutions.find(connection, form.institution)
     if institution is None:
-        fresh = Institution(form.institution, form.institution_name, form.administrator, form.language, 0, now)
-        institutions.register(connection, fresh, now, by.actor)
+        if by.id not in (before.filed_by, before.examined_by):  # whether one officer is enough, the schedule judges
+            register(connection, form, now, by.actor)
     elif strange(form, institution):
         raise NotAllowed(
             sentence(

@@ -13,13 +13,14 @@ from ca_server import store
 from ca_server.clock import day_in_tokyo
 from ca_server.domain.administrators import Half
 from ca_server.domain.applications import Application, Filed, Item, Status, status_of_halves
+from ca_server.domain.approvals import Trust
 from ca_server.domain.calendar import Calendar
 from ca_server.domain.credentials import CredentialKind
 from ca_server.errors import AlreadyRevoked, NotAllowed, NotEntitled
 from ca_server.language import sentence
 from ca_server.operations import administrators, invitation
 from ca_server.operations.revocation import Decision, EntryMaker, revoke_seat
-from ca_server.store import applications, audit, changes, institutions, seats
+from ca_server.store import applications, approvals, audit, changes, institutions, seats
 from protocol.names import MAX_NUMBER, CommonName
 
 _SCHEDULE = "schedule"
@@ -33,6 +34,8 @@ class Terms:
     two_officers: bool
     calendar: Calendar = dataclasses.field(default_factory=Calendar)
     change_business_days: int = 1
+    trust: Trust | None = None
+    """Whose signatures count, where decisions must be signed."""
 
 
 class Part(StrEnum):
@@ -86,13 +89,15 @@ def _change_is_due(filed: Filed, terms: Terms, today: datetime.date) -> bool:
 def carry_out(connection: store.Connection, step: Step, terms: Terms, entry: EntryMaker, now: int) -> Filed:
     """Carry one step out if it is still due, and return the application as it stands then.
 
-    Raises NotEntitled when it was not approved as the running server's own rules demand, NotAllowed when it cannot be
-    carried out, TryLater while something stands in the way.
+    Raises NotEntitled when it was not approved, or not signed, as the running server's own rules demand, NotAllowed
+    when it cannot be carried out, TryLater while something stands in the way.
     """
     filed = applications.get(connection, step.number)
     if filed.status not in (Status.APPROVED, Status.WAITING) or step not in _steps_of(filed, terms, now):
         return filed
     _require_approved(filed, two_officers=terms.two_officers)
+    if terms.trust is not None:
+        terms.trust.require(filed, approvals.of(connection, step.number))
     match step.part:
         case Part.REVOCATION:
             _revoke(connection, filed, step.position, entry, now)
@@ -106,8 +111,8 @@ def carry_out(connection: store.Connection, step: Step, terms: Terms, entry: Ent
 def record_failure(connection: store.Connection, step: Step, sentence: str, now: int) -> None:
     """Mark what could not be carried out; it stays due and is tried again."""
     filed = applications.get(connection, step.number)
-    if step.part is Part.CHANGE:
-        changes.fail(connection, step.number, sentence)
+    if step.part is Part.CHANGE and changes.fail(connection, step.number, sentence):
+        _record_failure(connection, step, sentence, now)
     today = day_in_tokyo(now)
     for position, item in enumerate(filed.application.items, start=1):
         after = item
@@ -117,7 +122,15 @@ def record_failure(connection: store.Connection, step: Step, sentence: str, now:
             after = dataclasses.replace(item, issuance=Half.FAILED, failure=sentence)
         if after != item:
             applications.write_item(connection, step.number, position, after)
+            _record_failure(connection, step, sentence, now)
     _settled(connection, step.number, now)
+
+
+def _record_failure(connection: store.Connection, step: Step, sentence: str, now: int) -> None:
+    subject, part = f"application:{step.number}", str(step.part)
+    audit.record(
+        connection, now, _SCHEDULE, "carrying out failed", subject, result=audit.FAILED, part=part, why=sentence
+    )
 
 
 def _require_approved(filed: Filed, *, two_officers: bool) -> None:
@@ -152,9 +165,11 @@ def _revoke(connection: store.Connection, filed: Filed, position: int, entry: En
 
 
 def _issue(connection: store.Connection, filed: Filed, terms: Terms, now: int) -> None:
-    today = day_in_tokyo(now)
-    due = [(place, item) for place, item in enumerate(filed.application.items, start=1) if item.issuance_is_due(today)]
-    for (position, item), cn in zip(due, _take_names(connection, filed.application, len(due)), strict=True):
+    form, today = filed.application, day_in_tokyo(now)
+    if institutions.find(connection, form.institution) is None:  # one officer approved it alone, as these rules allow
+        administrators.register(connection, form, now, _SCHEDULE)
+    due = [(place, item) for place, item in enumerate(form.items, start=1) if item.issuance_is_due(today)]
+    for (position, item), cn in zip(due, _take_names(connection, form, len(due)), strict=True):
         seats.add(connection, cn, filed.number, now, _SCHEDULE)
         invitation.invite(connection, cn, CredentialKind.ENROL, terms.pair, now, _SCHEDULE)
         applications.write_item(connection, filed.number, position, _issued(item, cn))

@@ -165,6 +165,11 @@ async def _try(database: store.Database, office: PostOffice, mail: Mail, now: in
     """Return what became of the mail at the mail server, None when it did not come to that."""
     try:
         return await _deliver_one(database, office, mail, now)
+    except store.Conflict:  # another server took it
+        return None
+    except store.Unavailable as error:
+        log.error("ALARM: a mail could not be delivered: %s", error)
+        return None
     except Exception:
         log.exception("ALARM: a mail could not be delivered")
         return None
@@ -204,5 +209,8 @@ async def _put_off(database: store.Database, mail: Mail, outcome: Deferred | Rej
 def _record(connection: store.Connection, mail: Mail, status: MailStatus, now: int, why: str | None) -> None:
     outbox.end(connection, mail, status, now, why)
     about_form = None if mail.application is None else f"application:{mail.application}"
-    subject = mail.cn or about_form or mail.institution
-    audit.record(connection, now, "schedule", f"mail {status}", subject, mail=mail.id, kind=mail.kind, why=why)
+    subject = mail.cn or about_form or mail.institution or f"checkpoint:{mail.checkpoint}"
+    result = audit.FAILED if status is MailStatus.DEAD else audit.DONE
+    audit.record(
+        connection, now, "schedule", f"mail {status}", subject, result=result, mail=mail.id, kind=mail.kind, why=why
+    )

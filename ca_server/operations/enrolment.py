@@ -22,7 +22,6 @@ from ca_server.errors import (
 )
 from ca_server.store import accounts, certificates, orders, seats
 from ca_server.store.accounts import AccountRow
-from protocol.names import CommonName
 from protocol.renewal_info import RenewalTimes
 from protocol.vocabulary import IdentifierType, OrderStatus
 
@@ -130,13 +129,12 @@ def _predecessor(
     connection: store.Connection, account: AccountRow, request: Request, times: RenewalTimes, now: int
 ) -> Certificate | None:
     """Return the certificate that the order would replace, None for a seat that has had none."""
-    seat = seats.get(connection, CommonName.parse(account.cn))
-    if seat.status is SeatStatus.APPROVED:
+    if account.seat_status == SeatStatus.APPROVED:
         if request.replaces is not None:
             raise NotFound("`replaces` names a certificate, but this seat has had none yet.")
         return None
-    if seat.status is not SeatStatus.ACTIVE:
-        raise issues_nothing(account.cn, seat.status)
+    if account.seat_status != SeatStatus.ACTIVE:
+        raise issues_nothing(account.cn, account.seat_status)
     if request.replaces is None:
         predecessor = certificates.newest(connection, account.cn)
         if predecessor is None:
@@ -207,11 +205,11 @@ def give_up_authorization(connection: store.Connection, account_id: str, order_i
 
 def fetch(connection: store.Connection, account_id: str, serial: str) -> bytes:
     """Return the DER of a certificate of the account's seat. Raises NotFound for another's."""
-    account = accounts.get(connection, account_id)
-    owner = certificates.owner(connection, serial)
-    if owner is None or owner[1] != account.cn or owner[2] is None:
+    der = certificates.of_account(connection, account_id, serial)
+    if der is None:
+        accounts.require_valid(connection, account_id)
         raise NotFound("There is no such certificate.")
-    return owner[2]
+    return der
 
 
 def renewal_of(connection: store.Connection, serial: str, times: RenewalTimes, now: int) -> int:

@@ -64,8 +64,10 @@ def resend(
         pair.require_resendable(resent, now)
         application = seats.application_of(connection, cn)
         tell(connection, cn.institution, kind, now, cn=str(cn), application=application, credential_id=credential.id)
-        detail = {"half": half, "credential": credential.id, "times": resent + 1}
-        audit.record(connection, now, caller.by.actor, "half resent", str(cn), **detail)
+        actor, times_made = caller.by.actor, resent + 1
+        audit.record(
+            connection, now, actor, "half resent", str(cn), half=half, credential=credential.id, times=times_made
+        )
         return Done(institution.administrator.email, MOST_RESENT - resent - 1)
 
     return _answered(connection, _Act(f"resend {half}", cn.institution, cn), caller, deed, now)
@@ -150,7 +152,7 @@ def _answered(
 
 def _record_refusal(connection: store.Connection, act: _Act, caller: Caller, why: str, now: int) -> None:
     """Log that a caller was refused, without a word of what he said."""
-    audit.record(connection, now, caller.by.actor, "help desk refused", act.subject, act=act.name, why=why)
+    audit.record(connection, now, caller.by.actor, "help desk refused", act.subject, result=audit.REFUSED, act=act.name, why=why)
 
 
 def _newest_pair(connection: store.Connection, cn: CommonName, times: Times) -> Pair:

@@ -32,7 +32,7 @@ NOTICES = {
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
-    """What a pair is made by: how long a first one lives, how much later the password leaves, what seals it.
+    """What a pair is made by: how long a first one lives, how much later its mails leave, what seals it.
 
     A renewal's lives as long as its certificate can be renewed.
     """
@@ -41,6 +41,7 @@ class Terms:
     password_delay_seconds: int
     sealer: Sealer
     times: RenewalTimes = dataclasses.field(default_factory=RenewalTimes)
+    url_delay_seconds: int = 0
 
 
 def invite(
@@ -52,13 +53,14 @@ def invite(
     credentials.add(connection, credential, (new_kid(), new_password()), terms.sealer, now, actor)
     url, password = NOTICES[kind]
     application = seats.application_of(connection, cn)
-    for notice, later in ((url, 0), (password, terms.password_delay_seconds)):
+    first = now + terms.url_delay_seconds
+    for notice, leaves in ((url, first), (password, first + terms.password_delay_seconds)):
         tell(
             connection,
             cn.institution,
             notice,
             now,
-            now + later,
+            leaves,
             cn=str(cn),
             application=application,
             credential_id=credential.id,

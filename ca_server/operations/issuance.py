@@ -18,14 +18,29 @@ from ca_server import store
 from ca_server.authority.issuer import Issuer, PlannedCertificate, WillNotSign
 from ca_server.authority.lint import ExpectedLeaf, lint
 from ca_server.authority.profile import CertificateProfile, LeafFacts, serial_number, to_be_signed
+from ca_server.domain.approvals import Trust
 from ca_server.domain.certificates import CertificateStatus, require_renewable
 from ca_server.domain.orders import OrderFacts, order_status
 from ca_server.domain.seats import SeatStatus, issues_nothing
 from ca_server.errors import NotAllowed, OrderNotReady, SigningRequestRefused
+from ca_server.operations.approvals import require_mandate
 from ca_server.operations.enrolment import Rules, dns_aliases, show
 from ca_server.operations.revocation import EntryMaker
-from ca_server.store import accounts, audit, certificates, credentials, institutions, orders, outbox, revocations, seats
+from ca_server.store import (
+    accounts,
+    approvals,
+    audit,
+    certificates,
+    credentials,
+    institutions,
+    known_keys,
+    orders,
+    outbox,
+    revocations,
+    seats,
+)
 from ca_server.store.certificates import NewPlan
+from ca_server.tally import Work
 from keys.csr import SigningRequest
 from keys.policy import spki_sha256
 from protocol.names import CommonName
@@ -43,12 +58,20 @@ class ProfileBroken(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Room:
-    """What issuing needs besides the records: the profile, the issuer, the rules of orders, and who this server is."""
+    """What issuing needs besides the records: the profile, the issuer, the rules of orders, and who this server is.
+
+    `alone`: no other server works on these records, so that a plan of another name has lost its server.
+    """
 
     profile: CertificateProfile
     issuer: Issuer
     rules: Rules
     server: str
+    trust: Trust | None = None
+    """Whose signatures count, where decisions must be signed."""
+    alone: bool = True
+    work: Work = dataclasses.field(default_factory=Work)
+    """Counts what was issued."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +108,8 @@ async def finalize(database: store.Database, room: Room, requested: Requested, n
     """
     order = await database.lookup(require_ready, requested.account_id, requested.order_id, now)
     _require_aliases(requested.request, order.cn, room.rules.alias_suffix)
+    if room.trust is not None and order.predecessor is None:
+        await database.lookup(require_mandate, room.trust, CommonName.parse(order.cn))
     planned = _built(room, order, requested, now)
     return await asyncio.shield(_carry_through(database, room, requested, planned, now))
 
@@ -102,6 +127,7 @@ async def _carry_through(
         raise NotAllowed("This certificate was revoked before it was made; the help desk can say why.") from error
     if finished is None or not finished.good:
         return await database.lookup(show, requested.account_id, requested.order_id)
+    room.work.issued += 1
     return dataclasses.replace(
         outcome,
         serial=planned.serial,
@@ -196,11 +222,12 @@ def plan(
 
 
 def _require_fresh_key(connection: store.Connection, spki: str, thumbprint: str, cn: str) -> None:
-    if accounts.owner_of_key(connection, thumbprint) is not None:
+    key = known_keys.look(connection, thumbprint, spki, cn)
+    if key.account is not None:
         raise SigningRequestRefused("This key is an account's; a certificate needs a key of its own (RFC 8555 §11.1).")
-    if certificates.key_blocked(connection, spki):
+    if key.is_blocked:
         raise SigningRequestRefused("This key was reported as compromised; make a new one.")
-    if certificates.seats_of_key(connection, spki) - {cn}:
+    if key.is_certified:
         raise SigningRequestRefused("This key is in another certificate; make a new one on this PC.")
 
 
@@ -236,7 +263,7 @@ def record(connection: store.Connection, serial: str, der: bytes, now: int) -> F
     if planned is None:
         return None if good else Finished(serial, good=False)
     seats.activate(connection, planned.cn)
-    credentials.use(connection, accounts.credential_of(connection, planned.account_id), now)
+    credentials.use(connection, planned.credential_id or accounts.credential_of(connection, planned.account_id), now)
     credentials.replace_live(connection, planned.cn, now, f"account:{planned.account_id}")
     revoked = accounts.revoke_others(connection, planned.cn, planned.account_id)
     audit.record(
@@ -246,6 +273,7 @@ def record(connection: store.Connection, serial: str, der: bytes, now: int) -> F
         "certificate issued",
         planned.cn,
         serial=serial,
+        sha256=hashlib.sha256(der).hexdigest(),
         predecessor=planned.predecessor,
         former_accounts_revoked=revoked,
     )
@@ -266,7 +294,7 @@ def record(connection: store.Connection, serial: str, der: bytes, now: int) -> F
 
 async def issue(database: store.Database, issuer: Issuer, serial: str, now: int) -> Finished | None:
     """Sign a plan that is committed and record the certificate: steps 3 and 4."""
-    der = issuer.sign(serial)
+    der = await issuer.sign(serial)
     return await database.write(record, serial, der, now)
 
 
@@ -278,18 +306,33 @@ def planned_certificate(connection: store.Connection, serial: str) -> PlannedCer
     return PlannedCertificate(found.serial, found.issuer, CommonName.parse(found.cn), found.tbs, found.tbs_sha256)
 
 
+def entitled_certificate(connection: store.Connection, serial: str) -> PlannedCertificate | None:
+    """Return an open plan with what entitles it, the certificate that it renews or its mandate; or None."""
+    found, plan = certificates.planned(connection, serial), planned_certificate(connection, serial)
+    if found is None or plan is None:
+        return None
+    if found.predecessor is None:
+        return dataclasses.replace(plan, mandate=approvals.mandate(connection, plan.common_name))
+    owner = certificates.owner(connection, found.predecessor)
+    return dataclasses.replace(plan, predecessor=(owner and owner[2]) or b"")
+
+
 async def finish_orphans(database: store.Database, room: Room, entry: EntryMaker, now: int) -> int:
     """Finish every plan whose server is gone by signing the same bytes; abort it after three failures.
 
     Returns how many plans there were.
     """
-    orphans = await database.lookup(certificates.orphans, room.server, now)
+    orphans = await database.lookup(certificates.orphans, room.server if room.alone else None, now)
     for serial in orphans:
-        attempts = await database.write(take_over, serial, room.server, now)
+        try:
+            attempts = await database.write(take_over, serial, room.server, now)
+        except store.Conflict:  # another server did
+            continue
         if attempts is None:
             continue
         try:
-            await issue(database, room.issuer, serial, now)
+            finished = await issue(database, room.issuer, serial, now)
+            room.work.issued += finished is not None and finished.good
         except Exception:
             log.exception("plan %s could not be finished, attempt %d", serial, attempts)
             if attempts >= MOST_ATTEMPTS:
@@ -320,4 +363,4 @@ def abort(connection: store.Connection, serial: str, entry: bytes, now: int) -> 
     credentials.release(connection, serial)
     certificates.release_succession(connection, serial)
     orders.fail(connection, planned.order_id, "The certificate could not be made; order again.")
-    audit.record(connection, now, "schedule", "certificate aborted", planned.cn, serial=serial)
+    audit.record(connection, now, "schedule", "certificate aborted", planned.cn, result=audit.FAILED, serial=serial)

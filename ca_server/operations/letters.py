@@ -21,6 +21,7 @@ from ca_server.store import (
     calls,
     certificates,
     changes,
+    checkpoints,
     credentials,
     institutions,
     revocations,
@@ -80,6 +81,8 @@ def letter_of(connection: store.Connection, mail: Mail, letters: Letters, now: i
         entries = inventory.listed(connection, letters.times, now, InstitutionCode.parse(mail.institution))
         facts = _addressee(connection, mail) | {"listed_at": now, "count": len(entries)}
         return Letter(facts, entries)
+    if mail.kind == NoticeKind.CHECKPOINT:
+        return _checkpoint(connection, mail)
     found = _facts(connection, mail, letters, now)
     return None if found is None else Letter(found)
 
@@ -88,6 +91,13 @@ def _is_registered(connection: store.Connection, mail: Mail) -> bool:
     """Tell whether the mail goes to who is registered now: a list never reaches a former administrator."""
     institution = institutions.find(connection, InstitutionCode.parse(mail.institution))
     return institution is not None and mail.recipient == institution.administrator.email
+
+
+def _checkpoint(connection: store.Connection, mail: Mail) -> Letter:
+    signed = checkpoints.of_size(connection, mail.checkpoint or 0)
+    if signed is None:
+        raise LookupError(f"mail {mail.id} names a checkpoint that is not there")
+    return Letter({"made_at": signed.at, "entries": signed.size, "lines": signed.note.splitlines()})
 
 
 def enclosures(letter: Letter, mail: Mail, now: int) -> tuple[Attachment, ...]:
@@ -112,7 +122,7 @@ def _facts(connection: store.Connection, mail: Mail, letters: Letters, now: int)
         if halves is None:
             return None
         facts |= halves
-    if mail.application is not None:
+    elif mail.application is not None:
         facts |= _application(connection, mail)
     if mail.serial is not None:
         facts |= _fetched(connection, mail.serial)
@@ -145,7 +155,8 @@ def _halves(connection: store.Connection, mail: Mail, letters: Letters, now: int
     credential, halves = found
     kid, password = halves.opened(letters.sealer, credential.id)
     renews = _certificate_renewed_by(connection, credential)
-    since = 0 if renews is None else certificates.fetched(connection, renews.serial)[0] or 0
+    fetched = None if renews is None else certificates.fetched(connection, renews.serial)
+    since = 0 if fetched is None else fetched.at or 0
     pairs = credentials.of_seat(connection, str(credential.cn))
     facts: Facts = {
         "expires": credential.expires_at,
@@ -230,18 +241,16 @@ def _key_changed(connection: store.Connection, mail: Mail) -> Facts:
 
 
 def _fetched(connection: store.Connection, serial: str) -> dict[str, object]:
-    certificate, owner = certificates.find(connection, serial), certificates.owner(connection, serial)
-    if certificate is None or owner is None:
+    fetched = certificates.fetched(connection, serial)
+    if fetched is None:
         raise LookupError(f"no certificate {serial}")
-    device = json.loads(accounts.device(connection, owner[0])[0])
-    fetched_at, address, agent = certificates.fetched(connection, serial)
     return {
         "serial": serial,
-        "fetched_at": fetched_at,
-        "not_after": certificate.not_after,
-        "host_name": device.get("hostName"),
-        "agent": agent,
-        "address": address,
+        "fetched_at": fetched.at,
+        "not_after": fetched.not_after,
+        "host_name": json.loads(fetched.device).get("hostName"),
+        "agent": fetched.agent,
+        "address": fetched.address,
     }
 
 

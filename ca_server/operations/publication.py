@@ -11,22 +11,27 @@ A round makes the lists of all issuers, for a decision may concern certificates 
    stopped for so long that the lease is another's places nothing
 5. the publication is recorded, then the completion mails of the revocations that it shows, some at a time: OCSP reads
    the records themselves and showed them with their commit
+
+Where several servers publish, each in a folder of its own, the lists themselves are put on record with the publication,
+and the other servers place the same bytes (`place_published`). What was recorded never goes back to a lower number. A
+file's time is made of what is on it, so that the same list has the same ETag wherever it is fetched.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
 import logging
 import mmap
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ca_server import store
 from ca_server.authority import crl, ocsp
 from ca_server.authority.extensions import crl_url_of
 from ca_server.authority.signer import Signer
-from ca_server.clock import HOUR, MINUTE, Clock
+from ca_server.clock import HOUR, Clock
 from ca_server.domain.certificates import CertificateStatus
 from ca_server.store import audit, calls, certificates, institutions, leases, outbox, revocations
 from ca_server.store.calls import Hold
@@ -38,8 +43,10 @@ log = logging.getLogger(__name__)
 
 _EVERY = HOUR
 _LEASE = "CRLs"
-_LEASE_SECONDS = MINUTE
+_LEASE_SECONDS = 15
+_RENEWED_EACH = 4
 _TOLD_AT_ONCE = 100
+_NANOSECONDS = 10**9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +54,7 @@ class Press:
     """What an issuer's CRLs are made with: its name and key, where they are published, and how long they are valid.
 
     `partitions` is how many new certificates are spread over; those that older ones are in have their lists as well.
+    `shared`: other servers place them as well.
     """
 
     issuer: str
@@ -55,6 +63,7 @@ class Press:
     url: str
     valid_seconds: int
     partitions: int = 0
+    shared: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,9 +93,10 @@ class Printed:
     issuer: str
     partitions: int
     sheets: tuple[tuple[Path, Path], ...]
-    """Where each lies, and its place."""
+    """Where each lies, and its place, the list of all first and the others by partition."""
     entries: int
     sha256: str
+    shared: bool
 
 
 def told(connection: store.Connection, issuer: str, serial: str) -> ocsp.OcspStatus:
@@ -102,7 +112,8 @@ def told(connection: store.Connection, issuer: str, serial: str) -> ocsp.OcspSta
 def is_due(connection: store.Connection, presses: Sequence[Press], now: int) -> bool:
     """Tell whether CRLs have to be made: a revocation or a hold waits, or an issuer has none that is good enough.
 
-    That is one unfinished, an hour old, of a time to come, or without the list of a partition. Asked at every write.
+    That is one unfinished, an hour old, of a time to come, without the list of a partition, or not kept for the other
+    servers. Asked at every write.
     """
     if revocations.one_waits(connection) or calls.one_waits(connection):
         return True
@@ -112,6 +123,8 @@ def is_due(connection: store.Connection, presses: Sequence[Press], now: int) -> 
 def _lacks(connection: store.Connection, press: Press, now: int) -> bool:
     newest = revocations.newest_crl(connection, press.issuer)
     if newest is None or newest.published_at is None or not newest.this_update <= now < newest.this_update + _EVERY:
+        return True
+    if press.shared and revocations.kept_crls(connection, press.issuer)[:1] != [(0, newest.number, newest.this_update)]:
         return True
     return newest.partitions < _partitions(connection, press)
 
@@ -129,15 +142,54 @@ async def publish(database: store.Database, presses: Sequence[Press], holder: st
     begun = await database.write(_begin, presses, floor, holder, clock.now())
     if begun is None:
         return None
-    printed = [await _printed(database, begun, edition) for edition in begun.editions]
-    await database.write(leases.renew, _LEASE, holder, _LEASE_SECONDS, clock.now())
-    await asyncio.to_thread(_lay_out, [sheet for each in printed for sheet in each.sheets])
-    await database.write(_record, begun, printed, clock.now())
+    async with _kept(database, holder, clock):
+        printed = [await _printed(database, begun, edition) for edition in begun.editions]
+        await database.write(leases.renew, _LEASE, holder, _LEASE_SECONDS, clock.now())
+        await asyncio.to_thread(_lay_out, [sheet for each in printed for sheet in each.sheets])
+        contents = await asyncio.to_thread(_contents, printed)
+        await database.write(_record, begun, printed, contents, clock.now())
     for start in range(0, len(begun.decisions), _TOLD_AT_ONCE):
         part = begun.decisions[start : start + _TOLD_AT_ONCE]
         await database.write(_complete, part, begun.number, clock.now())
     await database.write(leases.give_back, _LEASE, holder)
     return begun.number
+
+
+@contextlib.asynccontextmanager
+async def _kept(database: store.Database, holder: str, clock: Clock) -> AsyncIterator[None]:
+    """Renew the lease while a block runs, however long its lists are; who lost it is told by the renewal before 4."""
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(_RENEWED_EACH)
+            await database.write(leases.renew, _LEASE, holder, _LEASE_SECONDS, clock.now())
+
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
+
+
+async def place_published(database: store.Database, presses: Iterable[Press]) -> None:
+    """Place here what another server published, where this one's lists are older."""
+    for press in presses:
+        for part, number, this_update in await database.lookup(revocations.kept_crls, press.issuer):
+            path = press.path.with_name(crl_url_of(press.path.name, part))
+            if await asyncio.to_thread(published_number, path) < number:
+                content = await database.read(revocations.crl_content, press.issuer, part)
+                if content is not None and content[0] == number:
+                    await asyncio.to_thread(_place_list, path, content[1], (this_update, number))
+
+
+def _place_list(path: Path, der: bytes, time_of: tuple[int, int]) -> None:
+    _lay_out([(_set_down(path, [der], "new", time_of), path)])
+
+
+def _contents(printed: Iterable[Printed]) -> dict[str, list[bytes]]:
+    """Return the placed lists by issuer, of those that other servers place as well."""
+    return {each.issuer: [path.read_bytes() for _, path in each.sheets] for each in printed if each.shared}
 
 
 def published_number(path: Path) -> int:
@@ -157,11 +209,15 @@ def place(path: Path, content: bytes) -> None:
     _lay_out([(_set_down(path, [content], "new"), path)])
 
 
-def _set_down(path: Path, pieces: Iterable[bytes], mark: str) -> Path:
+def _set_down(path: Path, pieces: Iterable[bytes], mark: str, time_of: tuple[int, int] | None = None) -> Path:
+    """Write a file beside its place; that of a list gets the time of its second and number, everywhere the same."""
     beside = path.with_name(f".{path.name}.{mark}")
     with beside.open("wb") as file:
         file.writelines(pieces)
         file.flush()
+        if time_of is not None:
+            this_update, number = time_of
+            os.utime(file.fileno(), ns=(at := this_update * _NANOSECONDS + number % _NANOSECONDS, at))
         os.fsync(file.fileno())
     return beside
 
@@ -210,12 +266,11 @@ def _print(begun: Round, edition: Edition, stock: list[Entries]) -> Printed:
         pieces = crl.pieces(press.signer, entries, begun.number, begun.this_update, until, scope)
         path = press.path.with_name(crl_url_of(press.path.name, part))
         _clear_away(path)
-        sheets.append((_set_down(path, pieces, str(begun.number)), path))
+        sheets.append((_set_down(path, pieces, str(begun.number), (begun.this_update, begun.number)), path))
         for piece in () if part else pieces:
             digest.update(piece)
-    return Printed(
-        press.issuer, edition.partitions, tuple(sheets), sum(each.count for each in stock), digest.hexdigest()
-    )
+    count = sum(each.count for each in stock)
+    return Printed(press.issuer, edition.partitions, tuple(sheets), count, digest.hexdigest(), press.shared)
 
 
 def _clear_away(path: Path) -> None:
@@ -224,8 +279,16 @@ def _clear_away(path: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def _record(connection: store.Connection, begun: Round, printed: Iterable[Printed], now: int) -> None:
+def _record(
+    connection: store.Connection,
+    begun: Round,
+    printed: Iterable[Printed],
+    contents: Mapping[str, Sequence[bytes]],
+    now: int,
+) -> None:
     for each in printed:
+        for part, der in enumerate(contents.get(each.issuer, ())):
+            revocations.keep_crl(connection, each.issuer, part, begun.number, der)
         revocations.crl_published(connection, each.issuer, (begun.number, each.entries, each.sha256), now)
         audit.record(
             connection,

@@ -14,8 +14,9 @@ from cryptography import x509
 
 from ca_server import store
 from ca_server.clock import DAY, Clock, rfc3339
+from ca_server.domain.approvals import Trust
 from ca_server.operations.books.applications import applications, failed_halves
-from ca_server.operations.books.audit import audit
+from ca_server.operations.books.audit import audit, audit_tree
 from ca_server.operations.books.book import Book
 from ca_server.operations.books.certificates import certificates, idle_issuers, profile
 from ca_server.operations.books.clear_text import Places, clear_text
@@ -34,10 +35,12 @@ from ca_server.store import outbox
 from ca_server.store.outbox import MailStatus
 from ca_server.store.revocations import published_crl
 from keys.sealing import Sealer
+from keys.signed_note import NoteKey
 
 log = logging.getLogger(__name__)
 
 _NOTICE_DAYS = 180
+_NOTICE_OF_A_LIST = 3  # of its life, two hours at the least, of which one has passed when the next list is due
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +54,10 @@ class Premises:
     public_folder: Path
     places: Places
     four_eyes: bool
+    trust: Trust | None = None
+    """Whose signatures count, where decisions must be signed."""
+    note_keys: tuple[NoteKey, ...] = ()
+    """What checkpoints of the audit log are verified with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +86,7 @@ def balance(connection: store.Connection, premises: Premises, clock: Clock) -> B
     root_file = _content(premises.public_folder / "root.crl")
     issuing = {desk.issuer: desk.issuing for desk in premises.desks}
     books = (
-        applications(connection, ledger, four_eyes=premises.four_eyes),
+        applications(connection, ledger, premises.trust, four_eyes=premises.four_eyes),
         files(connection, ledger, premises.sealer, now),
         seats(ledger, now),
         credentials(ledger, premises.sealer),
@@ -94,6 +101,7 @@ def balance(connection: store.Connection, premises: Premises, clock: Clock) -> B
         *_of_each(premises, lambda desk: ready_answers(ledger, desk, began)),
         mails(ledger),
         audit(ledger),
+        audit_tree(connection, premises.note_keys),
         clear_text(connection, ledger, premises.sealer, premises.places),
     )
     warnings = (
@@ -158,6 +166,8 @@ def glance(connection: store.Connection, issuers: Sequence[str], public_folder: 
         ages.append(now - newest.this_update)
         if newest.next_update <= now:
             alarms.append(f"CRL {newest.number} of {issuer} ended at {rfc3339(newest.next_update)}.")
+        elif newest.next_update - now < (newest.next_update - newest.this_update) // _NOTICE_OF_A_LIST:
+            alarms.append(f"CRL {newest.number} of {issuer} ends at {rfc3339(newest.next_update)}; no newer one came.")
     age = max(ages) if len(ages) == len(issuers) else None
     return Glance(open_plans, counts.get(MailStatus.PENDING, 0), dead, age, tuple(alarms))
 

@@ -28,6 +28,13 @@ class Decision:
     actor: str
     now: int
     application: int | None = None
+    since: int | None = None
+    """The moment that CRL and OCSP tell, where it lies before: a restored record takes it from a published list."""
+
+    @property
+    def moment(self) -> int:
+        """Return what CRL and OCSP tell."""
+        return self.now if self.since is None else self.since
 
 
 def revoke_seat(
@@ -86,9 +93,22 @@ def revoke_certificate(
     return _decided(connection, str(certificate.cn), [certificate], decision)
 
 
+def revoke_listed(
+    connection: store.Connection, certificate: Certificate, decision: Decision, entry: EntryMaker
+) -> revocations.Revocation | AlreadyRevoked:
+    """Revoke one certificate because a published list says so, as `revoke_certificate` does, but an ended one too."""
+    if certificate.not_after > decision.now:
+        return revoke_certificate(connection, certificate.serial, decision, entry)
+    _end(connection, certificate, decision, entry)
+    decided = _decided(connection, str(certificate.cn), [certificate], decision)
+    if decision.reason is RevocationReason.keyCompromise:
+        revoke_seat(connection, certificate.cn, decision, entry)
+    return decided
+
+
 def _end(connection: store.Connection, certificate: Certificate, decision: Decision, entry: EntryMaker) -> None:
     code = int(decision.reason)
-    mark = (decision.now, code, entry(certificate.serial, decision.now, code))
+    mark = (decision.moment, code, entry(certificate.serial, decision.moment, code))
     certificates.end(connection, certificate, CertificateStatus.REVOKED, mark)
 
 
@@ -96,7 +116,7 @@ def _decided(
     connection: store.Connection, cn: str, ended: list[Certificate], decision: Decision
 ) -> revocations.Revocation:
     serials = tuple(certificate.serial for certificate in ended)
-    record = revocations.decided(cn, serials, int(decision.reason), decision.application, decision.now)
+    record = revocations.decided(cn, serials, int(decision.reason), decision.application, decision.moment)
     revocations.add(connection, record, decision.actor)
     audit.record(
         connection,

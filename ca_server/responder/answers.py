@@ -11,7 +11,7 @@ import hashlib
 import logging
 import time
 from binascii import hexlify
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -37,7 +37,15 @@ _LONGEST_KEY: Final = 4 + ocsp.MAX_SERIAL_BYTES
 _SECONDS_BETWEEN_COMPLAINTS: Final = 60.0
 
 Records = Callable[[str, str], ocsp.OcspStatus]
-"""Tells how a serial (hex) of an issuer (name) stands. Raises anything when that cannot be known."""
+"""Tells how a serial (hex) of an issuer (name) stands. Raises Waits, or anything else when that cannot be known."""
+
+
+class Waits(Exception):
+    """How a certificate stands is told only after a while: by `told`, which raises when it cannot be known."""
+
+    def __init__(self, told: Callable[[], Awaitable[ocsp.OcspStatus]]) -> None:
+        super().__init__("The records have to be waited for.")
+        self.told = told
 
 
 class Answer(NamedTuple):
@@ -108,6 +116,15 @@ class _Usual(NamedTuple):
 _NOTHING_USUAL: Final[dict[int, dict[bytes, _Usual]]] = {}
 
 
+class Given:
+    """How many answers of each kind were given; `again` are those that the wire said once more."""
+
+    __slots__ = ("again", "later", "malformed", "ready", "signed", "unauthorized")
+
+    def __init__(self) -> None:
+        self.ready = self.again = self.signed = self.malformed = self.unauthorized = self.later = 0
+
+
 class Answers:
     """Answers questions about the certificates of some issuing CAs."""
 
@@ -119,6 +136,8 @@ class Answers:
         self._answer_seconds = answer_seconds
         self._clock = clock
         self._complained = -_SECONDS_BETWEEN_COMPLAINTS
+        self._waited_for: ocsp.OcspStatus | Exception | None = None
+        self.given = Given()
         self._by_hash: dict[IssuerHash, _Asked] = {}
         self._usual: dict[int, dict[int, dict[bytes, _Usual]]] = {}
         """Usual requests, by their length, where in them the serial number begins, and what stands before it."""
@@ -135,7 +154,10 @@ class Answers:
         self._ready = ready
 
     def answer(self, encoded: bytes) -> Answer:
-        """Answer a request in DER. Raises nothing: what cannot be answered gets an answer that says so."""
+        """Answer a request in DER; what cannot be answered gets an answer that says so.
+
+        Raises Waits, if the records do; then `awaited` answers.
+        """
         for begins, known in self._usual.get(len(encoded), _NOTHING_USUAL).items():
             usual = known.get(encoded[:begins])
             if usual is not None:
@@ -146,6 +168,21 @@ class Answers:
                     return self._look(asked, serial, encoded[begins - 2 : ends], encoded[nonce_begins:] or None)
         return self._parsed(encoded)
 
+    async def awaited(self, encoded: bytes) -> Answer:
+        """Answer a request in DER, after a look at records that have to be waited for. Raises nothing."""
+        try:
+            return self.answer(encoded)
+        except Waits as records:
+            try:
+                found: ocsp.OcspStatus | Exception = await records.told()
+            except Exception as error:
+                found = error
+        self._waited_for = found
+        try:
+            return self.answer(encoded)
+        finally:
+            self._waited_for = None
+
     def stands(self, answer: Answer) -> bool:
         """Tell whether a ready answer of this second is kept still, and current: then it is the answer again."""
         return self._kept(answer.key) == (answer.record, True)
@@ -154,9 +191,11 @@ class Answers:
         try:
             query = ocsp.parse_request(encoded)
         except ocsp.MalformedRequest:
+            self.given.malformed += 1
             return _MALFORMED
         asked = self._by_hash.get(query.issuer)
         if asked is None:
+            self.given.unauthorized += 1
             return _UNAUTHORIZED
         serial = query.serial.to_bytes((query.serial.bit_length() + 7) // 8, "big")
         return self._look(asked, serial, der.integer(query.serial), query.nonce)
@@ -167,14 +206,20 @@ class Answers:
             if record is not None and nonce is None:
                 ready = self._ready_answer(asked, number, asked.issuing.key + serial, record)
                 if ready is not None and (is_current or self._agrees(asked, serial, unpacked(record))):
+                    self.given.ready += 1
                     return ready
             if is_current and record is not None:
                 status = status_of(unpacked(record))
             else:
                 status = self._by_records(asked, serial, is_current=is_current)
-            return self._signed(asked, number, status, nonce)
+            signed = self._signed(asked, number, status, nonce)
+            self.given.signed += 1
+            return signed
+        except Waits:
+            raise
         except Exception:
             self._complain("OCSP could not be answered")
+            self.given.later += 1
             return _TRY_LATER
 
     def _kept(self, key: bytes) -> tuple[bytes | None, bool]:
@@ -206,6 +251,8 @@ class Answers:
         """Tell whether the records say what the entry says, or cannot be asked: it is valid until its end."""
         try:
             return ocsp.status_der(self._ask(asked, serial)) == status_of(entry)
+        except Waits:
+            raise
         except Exception:
             self._complain("The records cannot be read; the answers kept ready are given while they are valid")
             return True
@@ -214,13 +261,18 @@ class Answers:
         """Return how the records stand now: a certificate issued a moment ago may be in none but them."""
         try:
             return ocsp.status_der(self._ask(asked, serial))
+        except Waits:
+            raise
         except Exception:
             if is_current:
                 return _UNKNOWN_DER
             raise
 
     def _ask(self, asked: _Asked, serial: bytes) -> ocsp.OcspStatus:
-        return self._records(asked.issuing.name, serial.hex().lstrip("0") or "0")
+        found = self._waited_for
+        if isinstance(found, Exception):
+            raise found
+        return found or self._records(asked.issuing.name, serial.hex().lstrip("0") or "0")
 
     def _signed(self, asked: _Asked, number: bytes, status: bytes, nonce: bytes | None) -> Answer:
         now = self._clock.now()

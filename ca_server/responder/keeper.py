@@ -6,7 +6,8 @@
              walk begins every quarter of an answer's life and at every new signer, so that no answer grows older than
              half its life; whatever interrupts it, the next walk passes over what is young.
 
-Long behind, as at the first start, it takes the facts in first and signs afterwards: workers sign live meanwhile.
+More than one reading behind, as at the first start, it takes the facts in first and signs afterwards: workers sign live
+meanwhile.
 Nothing is signed anew while the changes cannot be read, for what the keeper knows may be over.
 """
 
@@ -25,9 +26,9 @@ log = logging.getLogger(__name__)
 
 _PLACES_AT_ONCE: Final = 1000
 _ENTRIES_AT_ONCE: Final = 200
-_FAR_BEHIND: Final = 2000
 _KEPT_OF_A_LIFE: Final = 8
 _WALKS_OF_A_LIFE: Final = 4
+_LATE: Final = 1 << 62
 
 
 class Changes(Protocol):
@@ -57,7 +58,14 @@ class Keeper:
         if keeping.issuers() != self._issuers:  # the changes of a new one were passed over
             keeping.forget(self._issuers)
         self._place, self._witness = keeping.place(), keeping.witness()
+        self._told: list[Standing] = []
+        """What was told at the end and may be told again."""
         self._walked_to: bytes | None = b""
+        self.read_at = 0
+        """When the changes were last read to their end."""
+        self.oldest = 0
+        """The oldest of the answers that the last whole walk left standing, by its moment; 0 when there were none."""
+        self._oldest_of_walk = _LATE
         self._walk_began = clock.now()
         self._signers = self._marks()
 
@@ -69,13 +77,16 @@ class Keeper:
             if stretch.last < self._place:
                 log.warning("The records were restored or replaced; the answers kept ready are made anew")
                 self._keeping.forget(self._issuers)
-                self._place, self._witness, self._walked_to = 0, None, b""
+                self._place, self._witness, self._walked_to, self._told = 0, None, b"", []
                 continue
-            if stretch.until != self._place:
-                is_far = stretch.last - self._place > _FAR_BEHIND
-                self._take_in(stretch, sign=not is_far)
-            if stretch.until == stretch.last:
+            is_whole, is_news = stretch.until == stretch.last, stretch.until != self._place
+            if is_news or stretch.changes != self._told:
+                self._take_in(stretch, sign=is_whole)
+            self._told = stretch.changes if is_whole else []
+            if is_whole:
                 self._keeping.beat(moment)
+                self.read_at = self._clock.now()
+            if is_whole or not is_news:
                 return
 
     def refresh(self, seconds: float) -> bool:
@@ -88,7 +99,12 @@ class Keeper:
             due = [(key, entry) for key, entry in batch if self._is_due(key, entry, now)]
             if due:
                 self._keeping.put((key, self._signed(key, entry, now)) for key, entry in due)
+            signed = {key for key, _ in due}
+            kept = (entry.this_update for key, entry in batch if key not in signed and entry.ends > now)
+            self._oldest_of_walk = min(self._oldest_of_walk, min(kept, default=_LATE), now if due else _LATE)
             self._walked_to = batch[-1][0] if len(batch) == _ENTRIES_AT_ONCE else None
+            if self._walked_to is None:
+                self.oldest = 0 if self._oldest_of_walk == _LATE else self._oldest_of_walk
         return self._walked_to is not None
 
     def _take_in(self, stretch: Stretch, *, sign: bool) -> None:
@@ -118,6 +134,7 @@ class Keeper:
         marks = self._marks()
         if (not in_time and self._walked_to is None) or marks != self._signers:
             self._walk_began, self._walked_to, self._signers = now, b"", marks
+            self._oldest_of_walk = _LATE
 
     def _marks(self) -> list[bytes]:
         return [each.current()[0] for each in self._issuing.values()]

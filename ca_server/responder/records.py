@@ -1,24 +1,44 @@
-"""The records on this machine, as a process of the responder reads them."""
+"""The records as a process of the responder reads them: a file on this machine, or a database of PostgreSQL.
 
+In a file a worker looks at once, in the middle of its loop. A database is asked beside the loop, and a worker that asks
+it hands the question over to those who wait (`answers.Waits`); when it does not answer within half a second, or too
+many ask, the answers kept ready are given while they are valid, as when there are no records.
+"""
+
+import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ca_server import store
 from ca_server.authority import ocsp
 from ca_server.operations.publication import told
+from ca_server.responder.answers import Waits
 from ca_server.store import standings
+from ca_server.whereabouts import Cluster, Whereabouts
+
+if TYPE_CHECKING:
+    from ca_server.store.postgresql import ClusterDatabase
 
 Found = TypeVar("Found")
 
 _SECONDS_LEFT_ALONE: Final = 0.5
 _SECONDS_FOR_A_LOCK: Final = 0.1
+_SECONDS_FOR_AN_ANSWER: Final = 0.5
+_MOST_ASKING: Final = 64
+_LINES: Final = 2
+
+
+def records_at(where: Whereabouts) -> "Records | DistantRecords":
+    """Return the records for a worker."""
+    return Records(where) if isinstance(where, Path) else DistantRecords(where)
 
 
 class Records:
-    """The records on this machine, opened when they are first asked, and again after trouble or when others lie there.
+    """The records in a file, opened when they are first asked, and again after trouble or when others lie there.
 
     After trouble they are left alone for a moment: thousands a second may ask.
     """
@@ -71,6 +91,59 @@ class Records:
             with contextlib.suppress(Exception):
                 self._glass.close()
             self._glass = None
+
+
+class Changes:
+    """The changes in a database of PostgreSQL, for the keeper; it is reached when it is first asked."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._records: store.SynchronousDatabase | None = None
+
+    def since(self, after: int, most: int, witness: str | None) -> standings.Stretch:
+        """Return the changes after a place."""
+        if self._records is None:
+            self._records = store.SynchronousDatabase(self._cluster)
+        return self._records.read(standings.since, after, most, witness)
+
+
+class DistantRecords:
+    """The records in a database of PostgreSQL, for a worker. After trouble they are left alone for a moment."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._database: ClusterDatabase | None = None
+        self._asking = 0
+        self._left_alone_until = 0.0
+
+    def told(self, issuer: str, serial: str) -> ocsp.OcspStatus:
+        """Raise Waits for whoever can wait, or Unavailable when the records are left alone."""
+        if self._asking >= _MOST_ASKING or time.monotonic() < self._left_alone_until:
+            raise store.Unavailable("The records could not be read a moment ago.")
+        raise Waits(functools.partial(self._asked, issuer, serial))
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._database is not None:
+            await self._database.close()
+
+    async def _asked(self, issuer: str, serial: str) -> ocsp.OcspStatus:
+        self._asking += 1
+        try:
+            async with asyncio.timeout(_SECONDS_FOR_AN_ANSWER):
+                if self._database is None:
+                    self._database = await self._reached()
+                return await self._database.lookup(told, issuer, serial)
+        except Exception:
+            self._left_alone_until = time.monotonic() + _SECONDS_LEFT_ALONE
+            raise
+        finally:
+            self._asking -= 1
+
+    async def _reached(self) -> "ClusterDatabase":
+        from ca_server.store.postgresql import ClusterDatabase
+
+        return await ClusterDatabase.reached(self._cluster, _LINES)
 
 
 def _inode(path: Path) -> tuple[int, int]:

@@ -55,7 +55,7 @@ class Responder:
             encoded = b""  # no request is so long
         except web.RequestPayloadError:  # the body is not what its header says
             encoded = b""
-        return _said(self._answers.answer(encoded))
+        return _said(await self._answers.awaited(encoded))
 
     async def get(self, request: web.Request) -> web.Response:
         """OCSP by GET: the request in base64, URL-encoded or not, in either alphabet, padded or not."""
@@ -64,7 +64,7 @@ class Responder:
             encoded = base64.b64decode(text + "=" * (-len(text) % 4), b"-_" if {*"-_"} & {*text} else None, True)
         except (binascii.Error, ValueError):
             encoded = b""
-        answer = self._answers.answer(encoded)
+        answer = await self._answers.awaited(encoded)
         if not answer.next_update:
             return _said(answer)
         response = _said(answer)

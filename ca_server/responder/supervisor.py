@@ -6,7 +6,7 @@ until the next worker takes it, well within a second; only when that one cannot 
 others get all. A worker that says nothing for ten seconds is ended. Workers are started afresh (exec), never forked.
 They end when their standard input says so, and at once when it ends: none outlives this process. Signals to its group
 are not meant for them, so each has a session of its own. What they say they say in the log; their standard output has a
-line when they are ready, and a worker's one each second.
+line when they are ready, and one each second with what they have counted (`words`).
 """
 
 import asyncio
@@ -14,10 +14,12 @@ import contextlib
 import logging
 import socket
 import time
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ca_server.language import sentence
+from ca_server.responder import words
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,19 @@ class _Child:
         self._address = address
         self._listener: socket.socket | None = None
         self._process: asyncio.subprocess.Process | None = None
+        self.begun = 0
+        self._numbers: dict[str, int] = {}
+        self._gone: Counter[str] = Counter()
+
+    @property
+    def lives(self) -> bool:
+        """Tell whether a process is here."""
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Return what it said last, counters with those of the processes before it."""
+        return self._numbers | {name: self._numbers.get(name, 0) + self._gone[name] for name in words.COUNTERS}
 
     def listen(self) -> None:
         """Let connections come. Raises OSError."""
@@ -61,6 +76,9 @@ class _Child:
 
     async def start(self) -> None:
         """Start a process and wait until it is ready. Raises DidNotStart, or OSError when none is to be had."""
+        self.begun += 1
+        self._gone.update({name: self._numbers.get(name, 0) for name in words.COUNTERS})
+        self._numbers = {}
         self.listen()
         handed = () if self._listener is None else (self._listener.fileno(),)
         self._process = await asyncio.create_subprocess_exec(
@@ -99,8 +117,8 @@ class _Child:
         """Wait for the end of the process, and make one for a worker that says nothing any more; tell what it was."""
         assert self._process is not None  # noqa: S101 - it was started
         silence = None if self._address is None else _SECONDS_OF_SILENCE
-        while await self._word(self._process, silence):
-            pass
+        while said := await self._word(self._process, silence):
+            self._numbers |= words.heard(said)
         if self._process.returncode is None and silence is not None:
             self.kill()
         return f"ended with {await self._process.wait()}"
@@ -132,6 +150,16 @@ class _Child:
                 self._process.kill()
 
 
+class Place(NamedTuple):
+    """How one of the processes is doing."""
+
+    name: str
+    lives: bool
+    begun: int
+    """How many have been started here, one after the other."""
+    numbers: dict[str, int]
+
+
 class Supervisor:
     """Runs the responder's processes: `command` and a role, and for a worker the number of its socket."""
 
@@ -144,6 +172,10 @@ class Supervisor:
     @property
     def _children(self) -> list[_Child]:
         return [self._keeper, *self._workers]
+
+    def places(self) -> list[Place]:
+        """Return how each of its processes is doing, the keeper first."""
+        return [Place(each.name, each.lives, each.begun, each.numbers) for each in self._children]
 
     async def open(self) -> None:
         """Take the address; who connects waits for `start`. Raises OSError when it cannot be had."""

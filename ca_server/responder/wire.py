@@ -19,7 +19,7 @@ from urllib.parse import unquote_to_bytes
 
 from ca_server.authority.ocsp import MAX_REQUEST_BYTES
 from ca_server.clock import Clock
-from ca_server.responder.answers import Answer, Answers
+from ca_server.responder.answers import Answer, Answers, Waits
 
 MEDIA_TYPE: Final = "application/ocsp-response"
 _GET: Final = b"GET /ocsp/"
@@ -62,6 +62,7 @@ class Desk:
         self.answers = answers
         self.hand_over = hand_over
         self.lines: set[Line] = set()
+        self._given = answers.given
         self._clock = clock
         self._most = most
         self._headers: dict[bytes, Header | None] = {}
@@ -112,6 +113,7 @@ class Desk:
         found = self._lately.get(request)
         if found is None or self.now() != self._lately_of or not self.answers.stands(found[0]):
             return None
+        self._given.again += 1
         return found[1]
 
     def now(self) -> int:
@@ -291,7 +293,10 @@ class Line(asyncio.Protocol):
             encoded = data[ends : ends + length]
             ends += length
         now = desk.now()
-        answer = desk.answers.answer(encoded)
+        try:
+            answer = desk.answers.answer(encoded)
+        except Waits:  # here nobody waits
+            return _NOT_FOR_HERE
         said = desk.said(answer, closes=closes, cacheable=by_get)
         if ends - begins == len(data) and not closes:
             desk.remember(data, answer, said, now)

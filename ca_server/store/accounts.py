@@ -4,7 +4,7 @@ import dataclasses
 import json
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from ca_server.errors import AccountUnknown, AccountUnusable
 from ca_server.store import audit, tables
@@ -24,6 +24,7 @@ _COLUMNS = (
     _c.created_at,
     tables.institution.c.name,
     tables.credential.c.kind,
+    tables.seat.c.status,
 )
 _JOINED = (
     select(*_COLUMNS)
@@ -43,6 +44,7 @@ _BY_FORMER = Statement(
     select(tables.former_key.c.account_id).where(tables.former_key.c.thumbprint == bindparam("print"))
 )
 _INSERT_FORMER = Statement(insert(tables.former_key))
+_KEY_CHANGES = Statement(select(func.count()).select_from(tables.former_key))
 _STATUS = Statement(select(_c.status).where(_c.id == bindparam("account")))
 _KEY = Statement(select(_c.jwk).where(_c.id == bindparam("account")))
 _CREDENTIAL = Statement(select(_c.credential_id).where(_c.id == bindparam("account")))
@@ -79,6 +81,7 @@ _UNUSED = (
     )
     .order_by(_c.id)
 )
+_ALL_UNUSED = Statement(_UNUSED)
 _UNUSED_OF_SEAT = Statement(_UNUSED.where(_c.cn == bindparam("seat")))
 _UNUSED_OF_INSTITUTION = Statement(
     _UNUSED.join_from(tables.account, tables.seat, _c.cn == tables.seat.c.cn).where(
@@ -111,6 +114,7 @@ class AccountRow:
     created_at: int
     institution_name: str
     credential_kind: str
+    seat_status: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,16 +184,16 @@ def by_thumbprint(connection: Connection, thumbprint: str) -> AccountRow | None:
     return None
 
 
-def owner_of_key(connection: Connection, thumbprint: str) -> str | None:
-    """Return the id of the account that has or had the key, dead ones included, or None."""
-    row = _BY_THUMBPRINT.one(connection, print=thumbprint) or _BY_FORMER.one(connection, print=thumbprint)
-    return None if row is None else row[0]
-
-
 def key(connection: Connection, account_id: str) -> str | None:
     """Return the account's public key as a JWK text, or None; its status is not looked at."""
     row = _KEY.one(connection, account=account_id)
     return None if row is None else row[0]
+
+
+def key_changes(connection: Connection) -> int:
+    """Return a number that rises whenever an account changes its key."""
+    row = _KEY_CHANGES.one(connection)
+    return 0 if row is None else int(row[0])
 
 
 def credential_of(connection: Connection, account_id: str) -> str:
@@ -233,6 +237,11 @@ def revoke_others(connection: Connection, cn: str, kept: str) -> int:
     return _REVOKE_OTHERS.run(connection, seat=cn, kept=kept)
 
 
+def unused(connection: Connection) -> list[str]:
+    """Return the valid accounts that no certificate is stored for."""
+    return [row[0] for row in _ALL_UNUSED.all(connection)]
+
+
 def unused_of_seat(connection: Connection, cn: str) -> list[str]:
     """Return the valid accounts of a CN that no certificate is stored for."""
     return [row[0] for row in _UNUSED_OF_SEAT.all(connection, seat=cn)]
@@ -252,9 +261,10 @@ def change_key(connection: Connection, account_id: str, before: str, after: str,
     )
 
 
-def change_contact(connection: Connection, account_id: str, contact: str) -> None:
+def change_contact(connection: Connection, account_id: str, contact: str, now: int) -> None:
     """Write the account's contacts, a JSON text. Raises Conflict when it ended."""
     _CHANGE_CONTACT.must(connection, account=account_id, new_contact=contact)
+    audit.record(connection, now, f"account:{account_id}", "account contacts changed", f"account:{account_id}")
 
 
 def _valid(account: AccountRow) -> AccountRow:

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 
-from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, case, func, insert, or_, select, update
 
 from ca_server.clock import rfc3339
 from ca_server.domain.administrators import Administrator, Half
@@ -20,9 +20,8 @@ _a = tables.application.c
 _i = tables.application_item.c
 _f = tables.application_file.c
 
-_INSERT = Statement(insert(tables.application))
+_INSERT = Statement(insert(tables.application).returning(_a.number))
 _INSERT_ITEM = Statement(insert(tables.application_item))
-_LAST = Statement(select(func.max(_a.number)))
 _COLUMNS = (
     _a.number,
     _a.status,
@@ -102,7 +101,7 @@ _OPEN_FOR_CN = Statement(
     select(_a.number, _i.reason)
     .join_from(tables.application_item, tables.application, _i.application == _a.number)
     .where(_i.cn == bindparam("cn"), _a.status.in_(OPEN))
-    .order_by(_i.reason.in_([reason for reason in Reason if reason.urgent]).desc(), _a.number)
+    .order_by(case((_i.reason.in_(_URGENT), 0), else_=1), _a.number)
     .limit(1)
 )
 _OPEN_CHANGE = Statement(
@@ -147,9 +146,8 @@ _ASKED_FOR = Statement(
 
 def file(connection: Connection, application: Application, receipt: Receipt, now: int) -> Filed:
     """Put a parsed application on record as received, its file with it, and return it with its number."""
-    _INSERT.run(
+    ((number,),) = _INSERT.all(
         connection,
-        number=None,
         kind=application.kind,
         status=Status.RECEIVED,
         institution=str(application.institution),
@@ -169,8 +167,6 @@ def file(connection: Connection, application: Application, receipt: Receipt, now
         return_reason=None,
         **dataclasses.asdict(application.administrator),
     )
-    row = _LAST.one(connection)
-    number = int(row[0]) if row else 0
     for position, item in enumerate(application.items, start=1):
         _INSERT_ITEM.run(connection, application=number, position=position, **_written(item))
     if application.change is not None:
@@ -233,7 +229,10 @@ def of_file(connection: Connection, sha256: str) -> int | None:
 
 def erase_files(connection: Connection, now: int) -> int:
     """Erase the files whose retention time is over, but for their SHA-256, and return how many."""
-    return _ERASE_FILES.run(connection, now=now)
+    erased = _ERASE_FILES.run(connection, now=now)
+    if erased:
+        audit.record(connection, now, "schedule", "application files erased", "files", count=erased)
+    return erased
 
 
 def return_reason(connection: Connection, number: int) -> str | None:

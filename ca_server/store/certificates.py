@@ -1,24 +1,24 @@
 """The records of certificates, from the plan to the end. A planned row is the Plan, its lease and its attempts."""
 
 import dataclasses
-from typing import Any
+import hashlib
+from typing import Any, NamedTuple
 
-from sqlalchemy import LargeBinary, bindparam, cast, func, insert, or_, select, update
+from sqlalchemy import LargeBinary, bindparam, cast, func, insert, literal, or_, select, update
 
 from ca_server.domain.certificates import Certificate, CertificateStatus
-from ca_server.store import audit, tables
+from ca_server.store import audit, lost, tables
 from ca_server.store.database import Connection
+from ca_server.store.places import NextPlace
 from ca_server.store.statement import Statement
 from protocol.names import CommonName
-from protocol.vocabulary import RevocationReason
+from protocol.vocabulary import AccountStatus, RevocationReason
 
 _c = tables.certificate.c
 _SIGNED = (CertificateStatus.ISSUED, CertificateStatus.SUSPENDED)
 _COLUMNS = (_c.serial, _c.status, _c.cn, _c.not_before, _c.not_after, _c.successor)
 _CERTIFICATES = select(*_COLUMNS)
 
-_PLACE = select(func.coalesce(func.max(_c.place), 0) + 1).scalar_subquery()
-"""The next place in the row of changes that responders follow (`standings`)."""
 _INSERT = Statement(insert(tables.certificate))
 _BY_SERIAL = Statement(_CERTIFICATES.where(_c.serial == bindparam("number")))
 _OF_SEAT = Statement(_CERTIFICATES.where(_c.cn == bindparam("seat")).order_by(_c.not_before, _c.serial))
@@ -29,6 +29,15 @@ _NEWEST = Statement(
 )
 _SIGNED_ONES = Statement(_CERTIFICATES.where(_c.der.is_not(None)).order_by(_c.cn, _c.not_before, _c.serial))
 _OWNER = Statement(select(_c.account_id, _c.cn, _c.der, _c.order_id).where(_c.serial == bindparam("number")))
+_OF_ACCOUNT = Statement(
+    select(_c.der)
+    .join_from(tables.certificate, tables.account, _c.cn == tables.account.c.cn)
+    .where(
+        _c.serial == bindparam("number"),
+        tables.account.c.id == bindparam("account"),
+        tables.account.c.status == AccountStatus.VALID,
+    )
+)
 _PLAN = Statement(
     select(
         _c.serial,
@@ -43,14 +52,10 @@ _PLAN = Statement(
         _c.attempts,
     ).where(_c.serial == bindparam("number"), _c.status == CertificateStatus.PLANNED)
 )
-_ORPHANS = Statement(
-    select(_c.serial)
-    .where(
-        _c.status == CertificateStatus.PLANNED,
-        or_(_c.lease_until <= bindparam("now"), _c.server != bindparam("living")),
-    )
-    .limit(100)
-)
+_PLANS = select(_c.serial).where(_c.status == CertificateStatus.PLANNED).order_by(_c.lease_until, _c.serial).limit(100)
+_OVER = _c.lease_until <= bindparam("now")
+_OVERDUE = Statement(_PLANS.where(_OVER))
+_ORPHANS = Statement(_PLANS.where(or_(_OVER, _c.server != bindparam("living"))))
 _TAKE_OVER = Statement(
     update(tables.certificate)
     .where(_c.serial == bindparam("number"), _c.status == CertificateStatus.PLANNED, _c.attempts == bindparam("before"))
@@ -68,7 +73,9 @@ _GIVE_BACK = Statement(update(tables.certificate).where(_c.successor == bindpara
 _ISSUE = Statement(
     update(tables.certificate)
     .where(_c.serial == bindparam("number"), _c.status == CertificateStatus.PLANNED)
-    .values(status=CertificateStatus.ISSUED, der=bindparam("bytes"), tbs=None, issued_at=bindparam("now"), place=_PLACE)
+    .values(
+        status=CertificateStatus.ISSUED, der=bindparam("bytes"), tbs=None, issued_at=bindparam("now"), place=NextPlace()
+    )
 )
 _STORE_REVOKED = Statement(
     update(tables.certificate)
@@ -83,7 +90,7 @@ _END = Statement(
         revoked_at=bindparam("now"),
         reason=bindparam("code"),
         crl_entry=bindparam("entry"),
-        place=_PLACE,
+        place=NextPlace(),
     )
 )
 _SUSPEND = Statement(
@@ -94,13 +101,13 @@ _SUSPEND = Statement(
         revoked_at=bindparam("now"),
         reason=int(RevocationReason.certificateHold),
         crl_entry=bindparam("entry"),
-        place=_PLACE,
+        place=NextPlace(),
     )
 )
 _RESTORE = Statement(
     update(tables.certificate)
     .where(_c.cn == bindparam("seat"), _c.status == CertificateStatus.SUSPENDED)
-    .values(status=CertificateStatus.ISSUED, revoked_at=None, reason=None, crl_entry=None, place=_PLACE)
+    .values(status=CertificateStatus.ISSUED, revoked_at=None, reason=None, crl_entry=None, place=NextPlace())
 )
 _PLANNED_OF_SEAT = Statement(
     select(_c.serial).where(_c.cn == bindparam("seat"), _c.status == CertificateStatus.PLANNED).limit(1)
@@ -117,15 +124,19 @@ _STATE = Statement(
         _c.serial == bindparam("number"), _c.issuer == bindparam("issued_by")
     )
 )
-_FETCHED = Statement(select(_c.issued_at, _c.address, _c.agent).where(_c.serial == bindparam("number")))
-_KEY_SEATS = Statement(select(_c.cn).where(_c.spki_sha256 == bindparam("spki")))
+_FETCHED = Statement(
+    select(_c.issued_at, _c.address, _c.agent, _c.not_after, tables.account.c.device)
+    .join_from(tables.certificate, tables.account, _c.account_id == tables.account.c.id)
+    .where(_c.serial == bindparam("number"))
+)
 _KEY_OF = Statement(select(_c.spki_sha256).where(_c.serial == bindparam("number")))
 _BLOCK = Statement(insert(tables.blocked_key))
 _BLOCKED = Statement(
     select(func.count()).select_from(tables.blocked_key).where(tables.blocked_key.c.spki_sha256 == bindparam("spki"))
 )
+_NOTHING: Any = literal(b"", LargeBinary)  # between bytes PostgreSQL wants bytes
 _CRL_ENTRIES = Statement(
-    select(func.count(), cast(func.aggregate_strings(_c.crl_entry, ""), LargeBinary)).where(
+    select(func.count(), cast(func.aggregate_strings(_c.crl_entry, _NOTHING), LargeBinary)).where(
         _c.issuer == bindparam("issued_by"),
         _c.partition == bindparam("part"),
         _c.crl_entry.is_not(None),
@@ -133,6 +144,17 @@ _CRL_ENTRIES = Statement(
     )
 )
 _LAST_PARTITION = Statement(select(func.max(_c.partition)).where(_c.issuer == bindparam("issued_by"), _c.partition > 0))
+
+
+class Fetched(NamedTuple):
+    """How a certificate was fetched: when it was stored, from which address and by which software, to which PC."""
+
+    at: int | None
+    address: str
+    agent: str
+    not_after: int
+    device: str
+    """A JSON object."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,15 +252,21 @@ def signed(connection: Connection) -> list[Certificate]:
     return [_certificate(row) for row in _SIGNED_ONES.all(connection)]
 
 
+def of_account(connection: Connection, account_id: str, serial: str) -> bytes | None:
+    """Return the DER of a certificate of the seat that a valid account belongs to, or None."""
+    row = _OF_ACCOUNT.one(connection, account=account_id, number=serial)
+    return None if row is None else row[0]
+
+
 def owner(connection: Connection, serial: str) -> tuple[str, str, bytes | None, str] | None:
     """Return (account id, CN, DER, order id) of the certificate, or None."""
     return _OWNER.one(connection, number=serial)
 
 
-def fetched(connection: Connection, serial: str) -> tuple[int | None, str, str]:
-    """Return when the certificate was stored, and from which address and by which software it was finalized."""
+def fetched(connection: Connection, serial: str) -> Fetched | None:
+    """Return how the certificate was fetched, or None for an unknown one."""
     row = _FETCHED.one(connection, number=serial)
-    return (None, "", "") if row is None else (row[0], row[1], row[2])
+    return None if row is None else Fetched(*row)
 
 
 def planned(connection: Connection, serial: str) -> Planned | None:
@@ -247,9 +275,10 @@ def planned(connection: Connection, serial: str) -> Planned | None:
     return None if row is None else Planned(*row)
 
 
-def orphans(connection: Connection, living: str, now: int) -> list[str]:
-    """Return serials of plans whose lease ran out or whose server is not `living`, at most 100."""
-    return [row[0] for row in _ORPHANS.all(connection, living=living, now=now)]
+def orphans(connection: Connection, living: str | None, now: int) -> list[str]:
+    """Return serials of plans whose lease ran out, at most 100; also those of other servers than the one that lives."""
+    rows = _OVERDUE.all(connection, now=now) if living is None else _ORPHANS.all(connection, living=living, now=now)
+    return [row[0] for row in rows]
 
 
 def take_over(connection: Connection, orphan: Planned, holder: str, until: int) -> None:
@@ -291,7 +320,10 @@ def issue(connection: Connection, serial: str, der: bytes, now: int) -> bool:
     """Store a signed certificate; tell whether it is good, False when it was revoked while it was signed."""
     if _ISSUE.run(connection, number=serial, bytes=der, now=now) == 1:
         return True
-    _STORE_REVOKED.run(connection, number=serial, bytes=der, now=now)
+    if _STORE_REVOKED.run(connection, number=serial, bytes=der, now=now) == 1:
+        row, digest = _BY_SERIAL.one(connection, number=serial), hashlib.sha256(der).hexdigest()
+        cn = "" if row is None else str(_certificate(row).cn)
+        audit.record(connection, now, "schedule", "certificate stored", cn, serial=serial, sha256=digest)
     return False
 
 
@@ -312,12 +344,10 @@ def unended(connection: Connection, cn: str, now: int) -> list[Certificate]:
 
 def state(connection: Connection, issuer: str, serial: str) -> tuple[str, int | None, int | None] | None:
     """Return (status, revoked at, reason) for OCSP, or None for a serial that the issuer never planned."""
-    return _STATE.one(connection, number=serial, issued_by=issuer)
-
-
-def seats_of_key(connection: Connection, spki_sha256: str) -> set[str]:
-    """Return the CNs that certificates with this public key were planned for."""
-    return {row[0] for row in _KEY_SEATS.all(connection, spki=spki_sha256)}
+    known = _STATE.one(connection, number=serial, issued_by=issuer)
+    if known is None and (mark := lost.mark(connection, issuer, serial)) is not None:
+        return (CertificateStatus.REVOKED, *mark)
+    return known
 
 
 def key_of(connection: Connection, serial: str) -> str | None:
@@ -346,15 +376,16 @@ def crl_entries(connection: Connection, issuer: str, partitions: int, ended_afte
     """
     found = []
     for part in range(partitions + 1):
-        row = _CRL_ENTRIES.one(connection, issued_by=issuer, part=part, ended_after=ended_after)
-        found.append(Entries(0, b"") if row is None else Entries(row[0], row[1] or b""))
+        count, der = _CRL_ENTRIES.one(connection, issued_by=issuer, part=part, ended_after=ended_after) or (0, None)
+        gone = lost.crl_entries(connection, issuer, part, ended_after)
+        found.append(Entries(count + len(gone), (der or b"") + b"".join(gone)))
     return found
 
 
 def last_partition(connection: Connection, issuer: str) -> int:
-    """Return the highest partition that a certificate of the issuer was ever planned in, 0 for none."""
+    """Return the highest partition that a certificate of the issuer was ever planned in, lost ones too, 0 for none."""
     row = _LAST_PARTITION.one(connection, issued_by=issuer)
-    return 0 if row is None else int(row[0] or 0)
+    return max(0 if row is None else int(row[0] or 0), lost.last_partition(connection, issuer))
 
 
 def _certificate(row: tuple[Any, ...]) -> Certificate:

@@ -91,9 +91,9 @@ def call_back(connection: Connection, number: int, call: CallBack) -> None:
     )
 
 
-def fail(connection: Connection, number: int, trouble: str) -> None:
-    """Record that the change could not be carried out; it stays due."""
-    _FAIL.run(connection, number=number, trouble=trouble)
+def fail(connection: Connection, number: int, trouble: str) -> bool:
+    """Record that the change could not be carried out, and tell whether that is new; it stays due."""
+    return _FAIL.run(connection, number=number, trouble=trouble) == 1
 
 
 def done(connection: Connection, number: int, former_name: str, now: int) -> None:

@@ -93,6 +93,7 @@ _UNLOCK = Statement(
     .values(status=CredentialStatus.OPEN, failures=0)
 )
 _OF_SEAT = Statement(select(*_COLUMNS, _c.created_at).where(_c.cn == bindparam("seat")).order_by(_c.created_at, _c.id))
+_SEATS_WITH_LIVE = Statement(select(_c.cn).where(_c.status.in_(_LIVE)).distinct().order_by(_c.cn))
 _LIVE_OF_INSTITUTION = Statement(
     select(*_COLUMNS)
     .join_from(tables.credential, tables.seat, _c.cn == tables.seat.c.cn)
@@ -228,6 +229,7 @@ def count_failure(connection: Connection, credential: Credential, limit: int, no
         f"credential:{credential.id}",
         "wrong password",
         str(credential.cn),
+        result=audit.REFUSED,
         failures=failures,
         status=after,
     )
@@ -248,6 +250,11 @@ def expire(connection: Connection, credential: Credential, now: int) -> None:
 def of_seat(connection: Connection, cn: str) -> list[tuple[Credential, int]]:
     """Return every credential that the seat ever had with the moment it was made, oldest first."""
     return [(_credential(row), row[-1]) for row in _OF_SEAT.all(connection, seat=cn)]
+
+
+def seats_with_live(connection: Connection) -> list[CommonName]:
+    """Return the CNs that have an open or locked credential, run out or not."""
+    return [CommonName.parse(row[0]) for row in _SEATS_WITH_LIVE.all(connection)]
 
 
 def live_of_institution(connection: Connection, code: str, now: int) -> list[Credential]:

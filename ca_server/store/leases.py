@@ -5,7 +5,7 @@ keeps others away until its seconds are over and no longer; the holder itself ta
 done twice is done right after a renewal, for a server that was stopped meanwhile learns there that its time is over.
 """
 
-from sqlalchemy import Integer, String, bindparam, delete, insert, or_, select, update
+from sqlalchemy import String, bindparam, delete, insert, or_, select, update
 
 from ca_server.store import tables
 from ca_server.store.database import Connection
@@ -24,13 +24,14 @@ _TAKE = Statement(
 _FIRST = Statement(
     insert(tables.lease).from_select(
         ["name", "holder", "until"],
-        select(bindparam("right", type_=String), bindparam("me", type_=String), bindparam("end", type_=Integer)).where(
-            ~select(_l.name).where(_l.name == bindparam("right")).exists()
-        ),
+        select(
+            bindparam("right", type_=String), bindparam("me", type_=String), bindparam("end", type_=tables.Integer)
+        ).where(~select(_l.name).where(_l.name == bindparam("right")).exists()),
     )
 )
 _RENEW = Statement(update(tables.lease).where(*_MINE, _l.until > bindparam("now")).values(until=bindparam("end")))
 _GIVE_BACK = Statement(delete(tables.lease).where(*_MINE))
+_HOLDER = Statement(select(_l.holder).where(_l.name == bindparam("right")))
 
 
 def take(connection: Connection, name: str, holder: str, seconds: int, now: int) -> bool:
@@ -53,3 +54,9 @@ def renew(connection: Connection, name: str, holder: str, seconds: int, now: int
 def give_back(connection: Connection, name: str, holder: str) -> None:
     """Let the next have the lease at once, if it is still the holder's."""
     _GIVE_BACK.run(connection, right=name, me=holder)
+
+
+def holder(connection: Connection, name: str) -> str | None:
+    """Return who took a lease last, though its time may be over; None after it was given back."""
+    row = _HOLDER.one(connection, right=name)
+    return None if row is None else str(row[0])

@@ -223,6 +223,7 @@ class MailRow:
     serial: str | None
     revocation_id: str | None
     call_id: str | None
+    checkpoint: int | None
     status: str
     created_at: int
     failure: str | None
@@ -236,6 +237,23 @@ class AuditRow:
     action: str
     subject: str
     detail: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CheckpointRow:
+    """A checkpoint that was signed."""
+
+    size: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LostRow:
+    """A certificate of which restored records know the serial number alone, revoked."""
+
+    issuer: str
+    serial: str
+    partition: int
+    not_after: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -259,6 +277,8 @@ class Ledger:
     blocked_keys: list[BlockedKeyRow]
     mails: list[MailRow]
     audit: list[AuditRow]
+    checkpoints: list[CheckpointRow]
+    lost: list[LostRow]
 
 
 def _whole(table: Table, row: type) -> Statement:
@@ -285,6 +305,8 @@ _CRLS = _whole(tables.crl, CrlRow)
 _BLOCKED_KEYS = _whole(tables.blocked_key, BlockedKeyRow)
 _MAILS = _whole(tables.outbox, MailRow)
 _AUDIT = _whole(tables.audit, AuditRow)
+_CHECKPOINTS = _whole(tables.checkpoint, CheckpointRow)
+_LOST = _whole(tables.lost_certificate, LostRow)
 
 _LARGE = {tables.application_file.c.sealed}  # the book of files opens each, which nothing in clear would survive
 _TEXTS = tuple(
@@ -325,6 +347,8 @@ def read(connection: Connection) -> Ledger:
         rows(_BLOCKED_KEYS, BlockedKeyRow),
         rows(_MAILS, MailRow),
         rows(_AUDIT, AuditRow),
+        rows(_CHECKPOINTS, CheckpointRow),
+        rows(_LOST, LostRow),
     )
 
 

@@ -35,7 +35,16 @@ def add(connection: Connection, officer: Officer, now: int, actor: str) -> None:
         added_at=now,
         disabled_at=None,
     )
-    audit.record(connection, now, actor, "officer added", officer.name, role=officer.role, os_user=officer.os_user)
+    audit.record(
+        connection,
+        now,
+        actor,
+        "officer added",
+        f"officer:{officer.id}",
+        name=officer.name,
+        role=officer.role,
+        os_user=officer.os_user,
+    )
 
 
 def by_name(connection: Connection, name: str) -> Officer:
@@ -54,7 +63,21 @@ def all_officers(connection: Connection) -> list[Officer]:
 def disable(connection: Connection, officer: Officer, now: int, actor: str) -> None:
     """Take the officer's rights for good. Raises Conflict when that was done before."""
     _DISABLE.must(connection, officer=officer.id, now=now)
-    audit.record(connection, now, actor, "officer disabled", officer.name)
+    audit.record(connection, now, actor, "officer disabled", f"officer:{officer.id}", name=officer.name)
+
+
+def register_key(connection: Connection, officer: Officer, key_sha256: str, now: int, actor: str) -> None:
+    """Log that what a key signs counts as the officer's; the key itself stands outside the records (`officer_keys`)."""
+    audit.record(
+        connection, now, actor, "officer key registered", f"officer:{officer.id}", name=officer.name, key=key_sha256
+    )
+
+
+def withdraw_key(connection: Connection, officer: Officer, key_sha256: str, now: int, actor: str) -> None:
+    """Log that what a key signs counts no longer."""
+    audit.record(
+        connection, now, actor, "officer key withdrawn", f"officer:{officer.id}", name=officer.name, key=key_sha256
+    )
 
 
 def _officer(row: tuple[Any, ...]) -> Officer:

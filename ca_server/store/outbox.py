@@ -27,6 +27,7 @@ _COLUMNS = (
     _c.revocation_id,
     _c.call_id,
     _c.attempt,
+    _c.checkpoint,
     _c.attempts,
     _c.created_at,
 )
@@ -100,6 +101,7 @@ class Mail:
     revocation_id: str | None = None
     call_id: str | None = None
     attempt: str | None = None
+    checkpoint: int | None = None
     attempts: int = 0
     created_at: int = 0
 

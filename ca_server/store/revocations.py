@@ -43,6 +43,21 @@ _CRL_PUBLISHED = Statement(
     .where(_l.issuer == bindparam("issued_by"), _l.number == bindparam("numbered"), _l.published_at.is_(None))
     .values(published_at=bindparam("now"), entries=bindparam("count"), sha256=bindparam("digest"))
 )
+_k = tables.crl_content.c
+_KEPT = Statement(
+    select(_k.part, _k.number, _l.this_update)
+    .join_from(tables.crl_content, tables.crl, (_k.issuer == _l.issuer) & (_k.number == _l.number))
+    .where(_k.issuer == bindparam("issued_by"))
+    .order_by(_k.part)
+)
+_KEPT_OF = Statement(select(_k.number).where(_k.issuer == bindparam("issued_by"), _k.part == bindparam("of")))
+_CONTENT = Statement(select(_k.number, _k.der).where(_k.issuer == bindparam("issued_by"), _k.part == bindparam("of")))
+_INSERT_CONTENT = Statement(insert(tables.crl_content))
+_RENEW_CONTENT = Statement(
+    update(tables.crl_content)
+    .where(_k.issuer == bindparam("issued_by"), _k.part == bindparam("of"), _k.number < bindparam("numbered"))
+    .values(number=bindparam("numbered"), der=bindparam("bytes"))
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,3 +177,25 @@ def crl_published(connection: Connection, issuer: str, crl: tuple[int, int, str]
     """
     number, entries, digest = crl
     _CRL_PUBLISHED.must(connection, issued_by=issuer, numbered=number, count=entries, digest=digest, now=now)
+
+
+def keep_crl(connection: Connection, issuer: str, part: int, number: int, der: bytes) -> None:
+    """Keep a list itself for the other servers, of a partition or, for 0, of all.
+
+    Raises Conflict when one is kept whose number is no lower.
+    """
+    if _KEPT_OF.one(connection, issued_by=issuer, of=part) is None:
+        _INSERT_CONTENT.run(connection, issuer=issuer, part=part, number=number, der=der)
+    else:
+        _RENEW_CONTENT.must(connection, issued_by=issuer, of=part, numbered=number, bytes=der)
+
+
+def kept_crls(connection: Connection, issuer: str) -> list[tuple[int, int, int]]:
+    """Return the partition, number and thisUpdate of each list that is kept for the other servers."""
+    return [(row[0], row[1], row[2]) for row in _KEPT.all(connection, issued_by=issuer)]
+
+
+def crl_content(connection: Connection, issuer: str, part: int) -> tuple[int, bytes] | None:
+    """Return the number of a list that is kept, and its bytes; None when there is none."""
+    row = _CONTENT.one(connection, issued_by=issuer, of=part)
+    return None if row is None else (int(row[0]), bytes(row[1]))

@@ -1,8 +1,8 @@
 """How certificates stand, in the order in which that changed: what responders follow (RFC 6960).
 
 Each move of a certificate that a relying system may see takes the next place, in its own transaction; a plan has none,
-for nobody is told of it. Whoever has read up to a place reads on from there and misses nothing. The certificates that
-one statement moves share a place, so that whoever reads takes a range of places and not a number of rows.
+for nobody is told of it (`places`). Whoever has read up to a place reads on from there and misses nothing. The
+certificates that one transaction moves may share a place, so whoever reads gets all of it, and a few rows more.
 
 Records that were restored have lost the newest changes, and give their places away again. So whoever reads names a
 witness: the audit entry that was the newest when it read last. Its id is random, each change has its entry in its own
@@ -11,23 +11,33 @@ transaction, and nothing that is done again brings it back.
 
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, literal_column, select
+from sqlalchemy import bindparam, select
 
 from ca_server.domain.certificates import CertificateStatus
 from ca_server.store import tables
 from ca_server.store.database import Connection
+from ca_server.store.places import Arrival, Horizon
 from ca_server.store.statement import Statement
 
 _c = tables.certificate.c
 _a = tables.audit.c
-_LAST = Statement(select(_c.place).where(_c.place.is_not(None)).order_by(_c.place.desc()).limit(1))
-_NEWEST_ENTRY = Statement(select(_a.id).order_by(literal_column("audit.rowid").desc()).limit(1))
+_LAST = Statement(select(_c.place).where(_c.place <= Horizon()).order_by(_c.place.desc()).limit(1))
+_END = Statement(
+    select(_c.place)
+    .where(_c.place > bindparam("after"), _c.place <= bindparam("last"))
+    .order_by(_c.place)
+    .offset(bindparam("others"))
+    .limit(1)
+)
+_NEWEST_ENTRY = Statement(select(_a.id).order_by(Arrival().desc()).limit(1))
 _ENTRY = Statement(select(_a.id).where(_a.id == bindparam("entry")))
-_BETWEEN = Statement(
+_AFTER = (
     select(_c.issuer, _c.serial, _c.status, _c.revoked_at, _c.reason, _c.not_after)
-    .where(_c.place > bindparam("after"), _c.place <= bindparam("until"))
+    .where(_c.place > bindparam("after"))
     .order_by(_c.place)
 )
+_BETWEEN = Statement(_AFTER.where(_c.place <= bindparam("until")))
+_BEYOND = Statement(_AFTER.limit(bindparam("most")))
 
 
 class Standing(NamedTuple):
@@ -41,7 +51,10 @@ class Standing(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """The changes up to `until`, and the last place of all; equal when there is nothing more."""
+    """The changes up to `until`, and the last place of all; equal when there is nothing more.
+
+    Then there may be changes of later places as well: they are so, but something may yet appear before them.
+    """
 
     until: int
     last: int
@@ -51,14 +64,23 @@ class Stretch(NamedTuple):
 
 
 def since(connection: Connection, after: int, most: int, witness: str | None = None) -> Stretch:
-    """Return the changes of at most `most` places after `after`; a last place of 0 when the witness is not here."""
+    """Return about `most` changes after a place; a last place of 0 when the witness is not here.
+
+    At the end it also tells what cannot be put in its order yet, because an older transaction still runs; that is told
+    again until it can. One that was stopped must keep no revocation from being seen.
+    """
     if witness is not None and _ENTRY.one(connection, entry=witness) is None:
         return Stretch(0, 0, [])
     row, newest = _LAST.one(connection), _NEWEST_ENTRY.one(connection)
     last = 0 if row is None else row[0]
-    until = min(after + most, last)
-    changes = [_standing(*each) for each in _BETWEEN.all(connection, after=after, until=until)]
-    return Stretch(until, last, changes, "" if newest is None else newest[0])
+    end = _END.one(connection, after=after, last=last, others=most - 1)
+    until = last if end is None else end[0]
+    rows = _BETWEEN.all(connection, after=after, until=until)
+    if until == last:
+        beyond = _BEYOND.all(connection, after=last, most=most)
+        rows += beyond
+        last += len(beyond) == most  # more than can be told again and again: there is no end
+    return Stretch(until, last, [_standing(*row) for row in rows], "" if newest is None else newest[0])
 
 
 def _standing(issuer: str, serial: str, status: str, revoked_at: int, reason: int, ends: int) -> Standing:

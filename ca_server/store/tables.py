@@ -8,19 +8,23 @@ folder brings an older file up to these; a test compares the two.
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     Text,
     text,
+    types,
 )
 
 metadata = MetaData()
+
+Integer = BigInteger().with_variant(types.Integer(), "sqlite")
+"""64 bits: seconds since 1970 outgrow 32 in 2038. SQLite counts rows by a column of the very name INTEGER only."""
 
 
 def _partial(name: str, where: str, *columns: Column[Any], unique: bool = False) -> None:
@@ -129,6 +133,17 @@ application_file = Table(
     Column("keep_until", Integer, nullable=False),
 )
 _partial("application_file_by_end", "sealed IS NOT NULL", application_file.c.keep_until)
+
+approval = Table(
+    "approval",
+    metadata,
+    Column("application", Integer, ForeignKey("application.number"), primary_key=True),
+    Column("act", String(8), primary_key=True),
+    Column("officer", String(26), ForeignKey("officer.id"), nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("key_sha256", String(64), nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+)
 
 seat = Table(
     "seat",
@@ -267,11 +282,31 @@ _partial(
 _partial("certificate_in_partition", "partition > 0", certificate.c.issuer, certificate.c.partition)
 Index("certificate_by_place", certificate.c.place)
 
+place_offset = Table(
+    "place_offset",
+    metadata,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("ahead", Integer, nullable=False),
+    info={"volatile": True},  # of this database: a copy finds its own
+)
+
 blocked_key = Table(
     "blocked_key",
     metadata,
     Column("spki_sha256", String(64), primary_key=True),
     Column("blocked_at", Integer, nullable=False),
+)
+
+lost_certificate = Table(
+    "lost_certificate",
+    metadata,
+    Column("issuer", String(16), primary_key=True),
+    Column("serial", String(40), primary_key=True),
+    Column("partition", Integer, nullable=False),
+    Column("not_after", Integer, nullable=False),
+    Column("revoked_at", Integer, nullable=False),
+    Column("reason", Integer, nullable=False),
+    Column("crl_entry", LargeBinary, nullable=False),
 )
 
 revocation = Table(
@@ -337,6 +372,7 @@ outbox = Table(
     Column("revocation_id", String(26)),
     Column("call_id", String(26)),
     Column("attempt", String(20)),
+    Column("checkpoint", Integer),
     Column("status", String(8), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("created_at", Integer, nullable=False),
@@ -352,14 +388,45 @@ audit = Table(
     "audit",
     metadata,
     Column("id", String(26), primary_key=True),
-    Column("place", Integer, unique=True),
+    Column("place", Integer),
     Column("at", Integer, nullable=False),
     Column("actor", Text, nullable=False),
     Column("action", String(40), nullable=False),
     Column("subject", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("result", String(8), nullable=False, server_default="done"),
+    Column("salt", String(32)),
 )
 Index("audit_by_subject", audit.c.subject)
+_partial("audit_by_place", "place IS NOT NULL", audit.c.place, unique=True)
+_partial("audit_unplaced", "place IS NULL", audit.c.id)
+_partial("audit_with_salt", "salt IS NOT NULL", audit.c.at)
+
+audit_tile = Table(
+    "audit_tile",
+    metadata,
+    Column("level", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("hashes", LargeBinary, nullable=False),
+)
+
+institution_log = Table(
+    "institution_log",
+    metadata,
+    Column("institution", String(7), primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("head", String(64), nullable=False),
+    Column("peaks", LargeBinary, nullable=False),
+)
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("size", Integer, primary_key=True, autoincrement=False),
+    Column("at", Integer, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("mailed_at", Integer),
+)
 
 lease = Table(
     "lease",
@@ -368,3 +435,29 @@ lease = Table(
     Column("holder", String(26), nullable=False),
     Column("until", Integer, nullable=False),
 )
+
+crl_content = Table(
+    "crl_content",
+    metadata,
+    Column("issuer", String(16), primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),
+    Column("der", LargeBinary, nullable=False),
+)
+"""The newest lists themselves, by partition, where several servers place them in their public folders."""
+
+nonce_key = Table(
+    "nonce_key",
+    metadata,
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("octets", LargeBinary, nullable=False),
+    info={"volatile": True},
+)
+redeemed_nonce = Table(
+    "redeemed_nonce",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Integer, nullable=False),
+    info={"volatile": True},
+)
+"""What several servers know of nonces (`nonces`): tables of PostgreSQL that a crash empties together."""

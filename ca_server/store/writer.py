@@ -18,6 +18,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -48,6 +49,7 @@ class Call(Generic[R]):
 
     def __init__(self, operation: Callable[[Connection], R]) -> None:
         self.operation = operation
+        self.context = copy_context()  # it runs in another's turn, and what it logs is about its own request
         self.error: BaseException | None = None
         self.result: R
 
@@ -171,7 +173,7 @@ def _run(connection: Connection, driver: sqlite3.Connection, custody: Custody, c
     driver.execute("SAVEPOINT operation")
     custody.operating = True
     try:
-        call.result = call.operation(connection)
+        call.result = call.context.run(call.operation, connection)
     except BaseException as error:
         call.error = translated(error)
     finally:
@@ -220,6 +222,11 @@ class Writer:
             self._gather(_TURNS)
         await answered
         return call.outcome()
+
+    @property
+    def waiting(self) -> int:
+        """Return how many wait for their turn."""
+        return len(self._waiting)
 
     async def close(self) -> None:
         """Refuse what comes, answer what waits, then end the thread."""

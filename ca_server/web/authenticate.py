@@ -13,7 +13,7 @@ from enum import Enum
 from ca_server import store
 from ca_server.errors import AccountUnknown
 from ca_server.store import accounts
-from ca_server.web.nonces import Nonces
+from ca_server.web.nonces import Pool
 from ca_server.web.render import Urls
 from keys.algorithms import PublicKey
 from protocol import jws
@@ -71,11 +71,12 @@ class Signed:
 class Authenticator:
     """Verifies requests; keeps the public keys of accounts, which do not change but by keyChange."""
 
-    def __init__(self, database: store.Database, urls: Urls, nonces: Nonces) -> None:
+    def __init__(self, database: store.Database, urls: Urls, nonces: Pool) -> None:
         self._database = database
         self._urls = urls
         self._nonces = nonces
         self._keys: dict[str, PublicKey] = {}
+        self._changes = 0
 
     async def verify(self, body: bytes, url: str, signer: Signer) -> tuple[Jws, PublicKey, str | None]:
         """Return the message, the key that signed it, and the account that names it.
@@ -89,9 +90,8 @@ class Authenticator:
         number = self._nonces.opened(message.protected.get("nonce"))
         if number is None:
             raise Problem(ProblemType.BAD_NONCE)
-        key, account_id = await self._key(message)
-        jws.verify(message, key)
-        if not self._nonces.redeem(number):
+        key, account_id = await self._verified(message)
+        if not await self._nonces.redeem(number):
             raise Problem(ProblemType.BAD_NONCE)
         return message, key, account_id
 
@@ -110,10 +110,36 @@ class Authenticator:
         """Forget an account's key, which it changed."""
         self._keys.pop(account_id, None)
 
+    async def look_for_changes(self) -> None:
+        """Forget all keys when an account has changed its own at another server."""
+        changes = await self._database.lookup(accounts.key_changes)
+        if changes != self._changes:
+            self._changes = changes
+            self._keys.clear()
+
     def _require_signer(self, message: Jws, signer: Signer) -> None:
         if signer is not Signer.EITHER and signer.value not in message.protected:
             wanted = "kid, the account's URL" if signer is Signer.ACCOUNT else "jwk, the account's key"
             raise Problem(ProblemType.MALFORMED, f"The header of this request names its key by {wanted}.")
+
+    async def _verified(self, message: Jws) -> tuple[PublicKey, str | None]:
+        """Return the key that the signature is right under, and its account.
+
+        One that is kept may have been changed at another server a moment ago, so a wrong signature is looked at twice.
+        """
+        key, account_id = await self._key(message)
+        try:
+            jws.verify(message, key)
+        except Problem:
+            if account_id is None:
+                raise
+            self.forget(account_id)
+            recorded, _ = await self._key(message)
+            if recorded == key:
+                raise
+            key = recorded
+            jws.verify(message, key)
+        return key, account_id
 
     async def _key(self, message: Jws) -> tuple[PublicKey, str | None]:
         if "jwk" in message.protected:

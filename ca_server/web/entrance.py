@@ -12,6 +12,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from ca_server.listening import Listener
 from ca_server.web.doorman import Doorman, House
 from ca_server.web.headers import protect
 
@@ -33,7 +34,7 @@ class Entrance:
         self._runner = web.AppRunner(application, shutdown_timeout=_SECONDS_TO_GIVE_UP)
         self._tls = tls
         self._house: House | None = None
-        self._listener: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._is_closing = False
 
     async def prepare(self) -> House:
@@ -47,16 +48,14 @@ class Entrance:
         """Take connections from now on. Raises OSError when the address cannot be had."""
         house = await self.prepare()
         over_tls = self._tls is not None
-        self._listener = await asyncio.get_running_loop().create_server(
+        self._listener = Listener(
             lambda: Doorman(house),
-            host,
-            port,
             ssl=self._tls,
             ssl_handshake_timeout=_SECONDS_FOR_A_HANDSHAKE if over_tls else None,
             ssl_shutdown_timeout=_SECONDS_FOR_A_FAREWELL if over_tls else None,
-            reuse_address=True,
             backlog=512,
         )
+        await self._listener.open(host=host, port=port, reuse_address=True)
 
     async def close(self) -> None:
         """Take nobody any more, let those inside come to an end, and return after eight seconds at the most."""

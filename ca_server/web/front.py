@@ -1,7 +1,7 @@
 """The front: what every request meets on its way in and every answer on its way out.
 
 One middleware gives a request its id, turns every error into a problem document, adds the headers that RFC 8555 §6.5
-and §7.1 want, and writes the one log line: the route's name, never its path, for a one-time URL is a secret.
+and §7.1 want, and counts and writes the one log line: the route's name, never its path, for a one-time URL is a secret.
 """
 
 import asyncio
@@ -14,25 +14,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from ca_server import logs, refusals, tracing
 from ca_server.ids import new_id
+from ca_server.store import Unavailable
+from ca_server.tally import Requests
 from ca_server.web.authenticate import Authenticator, Signed, Signer
 from ca_server.web.limits import Window, network_of
-from ca_server.web.nonces import Nonces
+from ca_server.web.nonces import Pool
 from ca_server.web.problems import is_unforeseen, problem_of, retry_after
 from ca_server.web.render import Answer, Urls
 from protocol.problems import Problem, ProblemType
 from protocol.vocabulary import REPLAY_NONCE, RETRY_AFTER, MediaType
 
-log = logging.getLogger("warifu.access")
 trouble = logging.getLogger("warifu.trouble")
 
 _SECONDS_FOR_A_BODY = 10
 _LONGEST_AGENT = 200
-_LINE = "%s %s %s %d %s %.1f ms %s account=%s"
 _SHOWN = frozenset({404, 408, 413, 429})
 """Statuses that a person is shown a page for, as for all from 500 on."""
-_ROUTE: web.RequestKey[str] = web.RequestKey("route", str)
-_ACCOUNT: web.RequestKey[str] = web.RequestKey("account", str)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +39,14 @@ class Front:
     """Carries requests to their handlers and answers back."""
 
     urls: Urls
-    nonces: Nonces
+    nonces: Pool
     authenticator: Authenticator
     failures: Window
     trusted_proxies: frozenset[str]
     refusal: Callable[[web.Request, int, str], web.Response]
     """Answers a person, by status and request id, where a program gets the problem document."""
+    requests: Requests = dataclasses.field(default_factory=Requests)
+    """What was answered, for whoever watches."""
 
     def signed(self, signer: Signer, handler: Callable[[Signed], Awaitable[Answer]]) -> Handler:
         """Return the handler of a POST that is a JWS (RFC 8555 §6.2).
@@ -91,7 +92,7 @@ class Front:
         body = await _body(request)
         url = self.urls.of(request.raw_path)
         message, key, account_id = await self.authenticator.verify(body, url, signer)
-        request[_ACCOUNT] = account_id or "-"
+        logs.concerns(account_id, None)
         return Signed(
             message, request.match_info, _query(request), self.address(request), _agent(request), url, key, account_id
         )
@@ -118,33 +119,44 @@ class Front:
 
         @web.middleware
         async def front(request: web.Request, handler: Handler) -> web.StreamResponse:
-            started, request_id = time.perf_counter(), new_id()
-            address = self.address(request)
-            network = network_of(address)
-            counts = request.method == "POST"  # whoever only reads shuts nobody of its network out
-            problem: Problem | None = None
-            try:
-                if counts:
-                    self.failures.require(network)
-                response = await handler(request)
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                problem = problem_of(error)
-                if is_unforeseen(error):
-                    trouble.error("request %s on %s met %r", request_id, _name(request), type(error), exc_info=error)
-                if counts and problem.type is not ProblemType.BAD_NONCE and problem.status < 500:
-                    self.failures.count(network)
-                response = self._refusal(request, problem, error, request_id)
-            response.headers["Request-Id"] = request_id
-            if log.isEnabledFor(logging.INFO):
-                word = problem.type.word if problem else "-"
-                taken = 1000 * (time.perf_counter() - started)
-                account = request.get(_ACCOUNT, "-")
-                _tell(request_id, request.method, _name(request), response.status, word, taken, address, account)
-            return response
+            with tracing.span("request") as span:
+                started, errand = time.perf_counter(), logs.begin(new_id())
+                address = self.address(request)
+                response, problem = await self._answered(request, handler, address, errand.id)
+                response.headers["Request-Id"] = errand.id
+                name, word = _name(request), problem.type.word if problem else None
+                tracing.tell(span, errand.id, request.method, name, (response.status, word))
+                seconds = time.perf_counter() - started
+                self.requests.count(name, response.status, word, seconds)
+                if logs.access.isEnabledFor(logging.INFO):
+                    answered = response.status, word, _octets(response)
+                    logs.tell(errand, (request.method, name, address), answered, 1000 * seconds)
+                return response
 
         return front
+
+    async def _answered(
+        self, request: web.Request, handler: Handler, address: str, request_id: str
+    ) -> tuple[web.StreamResponse, Problem | None]:
+        """Return the handler's answer, or what is said of its error, and that error's problem."""
+        network = network_of(address)
+        counts = request.method == "POST"  # whoever only reads shuts nobody of its network out
+        try:
+            if counts:
+                self.failures.require(network)
+            return await handler(request), None
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            problem = problem_of(error)
+            if isinstance(error, Unavailable):  # it says all, and everybody meets it at the same time
+                trouble.error("request %s on %s cannot be answered: %s", request_id, _name(request), error)
+            elif is_unforeseen(error):
+                trouble.error("request %s on %s met %r", request_id, _name(request), type(error), exc_info=error)
+            if counts and problem.type is not ProblemType.BAD_NONCE and problem.status < 500:
+                self.failures.count(network)
+                _tell_refusal(request, problem, error, address)
+            return self._refusal(request, problem, error, request_id), problem
 
     def _refusal(self, request: web.Request, problem: Problem, error: Exception, request_id: str) -> web.Response:
         is_shown = problem.status in _SHOWN or problem.status >= 500
@@ -164,9 +176,16 @@ class Front:
         return response
 
 
-def _tell(*what: object) -> None:
-    """Write the log line; `log.info` would look for its caller first, which takes as long again."""
-    log.handle(logging.LogRecord(log.name, logging.INFO, __file__, 0, _LINE, what, None))
+def _tell_refusal(request: web.Request, problem: Problem, error: Exception, address: str) -> None:
+    """Write who was refused what, and why in words of ours: a detail may quote what was sent."""
+    why, cause = str(problem.extra.get("reason") or problem.type.word), type(error).__name__
+    refusals.tell(_name(request), why, cause, address=address, **logs.whom())
+
+
+def _octets(response: web.StreamResponse) -> int | None:
+    """Return the length of an answer's body, None for a file's, which is known when it is sent."""
+    body = getattr(response, "body", None)
+    return len(body) if isinstance(body, bytes) else None
 
 
 async def _body(request: web.Request) -> bytes:

@@ -14,8 +14,9 @@ from ca_server.domain.forms import FORMS, Rules
 from ca_server.domain.officers import Acting, Officer, Role
 from ca_server.operations import applications, carrying_out, invitation
 from ca_server.operations.revocation import EntryMaker
-from ca_server.store import SynchronousDatabase, migrations, officers
+from ca_server.store import SynchronousDatabase, officers
 from keys.sealing import Sealer
+from tests.ca_server.databases import fresh
 
 NOW = 1_795_435_200  # 2026-11-23 12:00 UTC, a national holiday in Japan
 TODAY = datetime.date(2026, 11, 23)
@@ -84,8 +85,7 @@ class Desk:
     @classmethod
     def open(cls, folder: Path) -> "Desk":
         """Open new records with the two officers."""
-        migrations.create(folder / "warifu.db")
-        records = SynchronousDatabase(folder / "warifu.db")
+        records = SynchronousDatabase(fresh(folder))
         for acting in (ALICE, BOB):
             records.write(officers.add, Officer(acting.id, acting.id, Role.REGISTRATION, None, None), NOW, "login:test")
         return cls(records)

@@ -1,6 +1,7 @@
 """The plain http address in this process, as a worker has it, answering from the records alone."""
 
 import contextlib
+import functools
 import socket
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -10,10 +11,11 @@ import aiohttp
 from yarl import URL
 
 from ca_server import store
+from ca_server.authority import ocsp
 from ca_server.clock import HOUR, Clock
 from ca_server.keyring import AuthorityKeys
 from ca_server.operations.publication import told
-from ca_server.responder.answers import Answers, Issuing
+from ca_server.responder.answers import Answers, Issuing, Waits
 from ca_server.responder.ready import ReadyStore
 from ca_server.responding import PlainAddress
 
@@ -28,8 +30,8 @@ def answers_of(
 ) -> Answers:
     """Return who answers about all certificates of these authorities."""
 
-    def records(issuer: str, serial: str):
-        return database.look(told, issuer, serial)
+    def records(issuer: str, serial: str) -> ocsp.OcspStatus:
+        raise Waits(functools.partial(database.lookup, told, issuer, serial))
 
     return Answers(issuing_of(authorities), ready, records, HOUR, clock)
 

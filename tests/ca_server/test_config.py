@@ -18,6 +18,7 @@ class Asked:
 
     public_url = "https://localhost:8443"
     http_url = "http://localhost:8080"
+    officers_listen = "127.0.0.1:9443"
     organization = '「試験」の局 "A"'
     passphrase_file = None
 
@@ -120,6 +121,23 @@ def test_a_responder_on_another_machine_follows_a_source_with_a_token(tmp_path: 
 def test_the_source_of_a_responder_is_an_https_url_without_a_path(tmp_path: Path, url: str) -> None:
     path = written(tmp_path, (SOURCE, f'source = "{url}"'), (TOKEN, TOKEN[2:]))
     assert [fault.partition(":")[0] for fault in faults(path)] == ["responder.source"]
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:9443", "127.9.9.9:0", "localhost:9443", "[::1]:9443"])
+def test_officers_are_listened_to_on_the_loopback(tmp_path: Path, listen: str) -> None:
+    path = written(tmp_path, ('# officers_listen = "127.0.0.1:9443"', f'officers_listen = "{listen}"'))
+    assert load(path).server.officers_listen == listen
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9443", "[::]:9443", "10.0.0.1:9443", "ca.example:9443", "127.0.0.1", "x"])
+def test_officers_are_listened_to_nowhere_else_for_nothing_there_is_encrypted(tmp_path: Path, listen: str) -> None:
+    (told,) = faults(written(tmp_path, ('# officers_listen = "127.0.0.1:9443"', f'officers_listen = "{listen}"')))
+    assert told.startswith("server.officers_listen: must be host:port of the loopback")
+
+
+def test_a_log_is_written_in_a_form_that_there_is(tmp_path: Path) -> None:
+    (told,) = faults(written(tmp_path, ('format = "json"', 'format = "xml"')))
+    assert told == "log.format: must be json or text"
 
 
 def test_a_source_is_followed_with_a_token_only(tmp_path: Path) -> None:

@@ -149,5 +149,5 @@ def test_a_document_of_an_error_tells_people_in_their_language(ca: Path, capsys:
 
 
 def test_a_wrong_command_line_is_told_in_japanese(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(cli, ["application", "approve", "1", "--lang", "ja"]) == USAGE
-    assert "--officer を指定してください" in capsys.readouterr().err
+    assert run(cli, ["application", "return", "1", "--lang", "ja"]) == USAGE
+    assert "--reason を指定してください" in capsys.readouterr().err

@@ -1,9 +1,9 @@
 """Canaries: no secret of a run in anything that the run wrote, in none of the forms in which one leaks.
 
 Every kid, password, MAC key, private key and passphrase of a trial is looked for in every file under its folder (logs,
-the database with its write-ahead log, published files) and in every column of every table: in clear, in lower case, in
-hexadecimal, in base64 at each of its three alignments, across line breaks. Two places are meant for secrets: the folder
-of the secrets itself, and the one kind of mail that brings each half.
+the database with its write-ahead log, published files, traces as a collector gets them) and in every column of every
+table: in clear, in lower case, in hexadecimal, in base64 at each of its three alignments, across line breaks. Two
+places are meant for secrets: the folder of the secrets itself, and the one kind of mail that brings each half.
 """
 
 import asyncio
@@ -11,11 +11,16 @@ import base64
 import collections
 import contextlib
 import dataclasses
+import importlib.util
+import os
+import threading
 from collections.abc import Iterable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import cast
+from unittest import mock
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -80,7 +85,9 @@ def _authority_keys(agency: Agency) -> Iterator[tuple[str, PrivateKey]]:
         yield f"key {path.name}", cast(PrivateKey, load_pem_private_key(path.read_bytes(), phrase))
 
 
-def _scalar(key: PrivateKey) -> bytes:
+def _scalar(key: PrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
+    if isinstance(key, ed25519.Ed25519PrivateKey):  # of the audit log's checkpoints
+        return key.private_bytes_raw()
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8)
 
@@ -169,11 +176,45 @@ def figures(drill_name: str, agency: Agency, candidates: Iterable[Candidate]) ->
 def drill(folder: Path, enrolments: int = 40, seed: int = 1, defect: str | None = None) -> list[Figure]:
     """Make a run with everything that writes words down, mistakes among it, and look through all that it left."""
     del seed  # nothing here is left to chance
-    with ground.standing(folder, defect, hurry=True) as agency:
+    traces = folder / "traces"
+    with _collecting(traces), ground.standing(folder, defect, hurry=True) as agency:
         candidates = [Candidate(invitation) for invitation in ground.invited(agency, enrolments)]
         asyncio.run(_mistakes(agency, candidates))
         ground.settled(agency, 60)
-        return figures("canaries", agency, candidates)
+        agency.stop()  # which sends the last traces
+        return [_searched(traces), *figures("canaries", agency, candidates)]
+
+
+@contextlib.contextmanager
+def _collecting(traces: Path) -> Iterator[None]:
+    """Be the collector of OpenTelemetry that services started meanwhile send their traces to."""
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            with traces.open("ab") as file:
+                file.write(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with mock.patch.dict(os.environ, {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{server.server_port}"}):
+            yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _searched(traces: Path) -> Figure:
+    """Return how many octets of traces there are to look through, where the service can make any."""
+    what, size = "canaries: octets of traces searched", traces.stat().st_size if traces.exists() else 0
+    if importlib.util.find_spec("opentelemetry.sdk") is None:
+        return Figure(what, "-", "OpenTelemetry is not installed", met=True)
+    return Figure(what, "1 or more", f"{size:,}", size > 0)
 
 
 async def _mistakes(agency: Agency, candidates: list[Candidate]) -> None:

@@ -87,7 +87,10 @@ class Signer:
 
 @dataclasses.dataclass
 class Candidate:
-    """A PC on its way to a certificate: both keys from the beginning, the rest as it was answered."""
+    """A PC on its way to a certificate: both keys from the beginning, the rest as it was answered.
+
+    `replaces` is the CertID (RFC 9773 §4.1) of what a renewal renews.
+    """
 
     invitation: Invitation
     account_key: PrivateKey = dataclasses.field(default_factory=lambda: generate("P-256"))
@@ -95,6 +98,7 @@ class Candidate:
     account_url: str | None = None
     order_url: str | None = None
     chain: bytes | None = None
+    replaces: str | None = None
 
     @property
     def signer(self) -> Signer:
@@ -205,9 +209,10 @@ async def order(caller: Caller, candidate: Candidate) -> dict[str, object]:
     """Open the order, or read the one that was opened. Raises Refused or ComeBack."""
     if candidate.order_url is not None:
         return _good(await caller.post(candidate.signer, candidate.order_url, b"")).members()
-    identifiers = [{"type": "permanent-identifier", "value": candidate.invitation.cn}]
-    payload = json.dumps({"identifiers": identifiers}).encode()
-    answer = _good(await caller.post(candidate.signer, caller.url("new-order"), payload))
+    asked: dict[str, object] = {"identifiers": [{"type": "permanent-identifier", "value": candidate.invitation.cn}]}
+    if candidate.replaces is not None:
+        asked["replaces"] = candidate.replaces
+    answer = _good(await caller.post(candidate.signer, caller.url("new-order"), json.dumps(asked).encode()))
     candidate.order_url = answer.headers["Location"]
     return answer.members()
 

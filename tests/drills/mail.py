@@ -1,8 +1,8 @@
 """Mail: the SMTP server is away in every way that servers know, then good again, while applications are approved.
 
-The server is a real one (aiosmtpd) on loopback, the service a real `serve`. Whatever the mood was, thirty seconds after
-it is over no mail waits any more; none was lost, a second copy is the first to the byte, and only what was addressed to
-one who is unknown there is given up, with an alarm.
+The server is a real one (aiosmtpd) on loopback that takes mails over STARTTLS, the service a real `serve`. Whatever the
+mood was, thirty seconds after it is over no mail waits any more; none was lost, a second copy is the first to the byte,
+and only what was addressed to one who is unknown there is given up, with an alarm.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import email
 import email.policy
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,9 +26,10 @@ from tests.end_to_end.agency import FORM, INSTITUTION, OFFICERS, Agency, free_po
 
 GOOD, DOWN = "good", "down"
 SILENT, SILENT_AFTER_DATA, DROPPING = "silent from the start", "silent after DATA", "dropping after DATA"
+WITHOUT_TLS = "without STARTTLS"
 GREETINGS = {"421 in the greeting": "421 4.3.2 busy", "550 in the greeting": "550 5.7.1 not today"}
 ANSWERS = {"451 to each addressee": "451 4.3.0 later", "421 to each addressee": "421 4.3.2 closing"}
-MOODS = (DOWN, *GREETINGS, *ANSWERS, DROPPING, SILENT, SILENT_AFTER_DATA)
+MOODS = (DOWN, WITHOUT_TLS, *GREETINGS, *ANSWERS, DROPPING, SILENT, SILENT_AFTER_DATA)
 UNKNOWN = "nobody@refused.example"
 _STRANGERS = "F654321"
 _SECONDS_TO_DRAIN = 30
@@ -45,8 +47,9 @@ def drill(
     hurry: bool = False,
 ) -> list[Figure]:
     """Have outages of `seconds` each, in one mood or through several, with `certificates` approved in each."""
-    server = MailServer(free_ports(1)[0])
-    with _standing(folder, server.port, defect, hurry=hurry) as agency:
+    port = free_ports(1)[0]
+    with _standing(folder, port, defect, hurry=hurry) as agency:
+        server = MailServer(port, _tls(agency))
         story = asyncio.run(_story(agency, server, outages, seconds, certificates))
         return timed(story) + _arrived(agency, server) + _given_up(agency, len(outages))
 
@@ -54,9 +57,10 @@ def drill(
 class MailServer:
     """A mail server with moods; what it has taken in it keeps, even when it never said so."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext) -> None:
         self.port = port
         self.mood = GOOD
+        self._tls = tls
         self.received: list[bytes] = []
         self.callers: collections.Counter[str] = collections.Counter()
         self._listener: asyncio.Server | None = None
@@ -76,7 +80,10 @@ class MailServer:
             return asyncio.Protocol()
         if self.mood in GREETINGS:
             return Refusal(GREETINGS[self.mood])
-        return SMTP(self, hostname="mail.example", enable_SMTPUTF8=False)
+        tls = None if self.mood == WITHOUT_TLS else self._tls
+        return SMTP(
+            self, hostname="mail.example", enable_SMTPUTF8=False, tls_context=tls, require_starttls=tls is not None
+        )
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's names
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -123,7 +130,7 @@ class Outage:
 @contextlib.contextmanager
 def _standing(folder: Path, port: int, defect: str | None, *, hurry: bool) -> Iterator[Agency]:
     agency = Agency(folder)
-    smtp = f'transport = "smtp"\nsmtp_host = "127.0.0.1"\nsmtp_port = {port}\nsmtp_starttls = false'
+    smtp = f'transport = "smtp"\nsmtp_host = "localhost"\nsmtp_port = {port}\nsmtp_ca_file = "{agency.root}"'
     agency.configure('transport = "maildir"', smtp)
     agency.serve_prefix = [sys.executable, planted.__file__]
     agency.serve_prefix += ["--defect", defect] if defect else []
@@ -133,6 +140,14 @@ def _standing(folder: Path, port: int, defect: str | None, *, hurry: bool) -> It
         yield agency
     finally:
         agency.stop()
+
+
+def _tls(agency: Agency) -> ssl.SSLContext:
+    """Return the context of a server with the agency's own TLS certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    passphrase = (agency.folder / "secrets" / "server.passphrase").read_text("ascii").strip()
+    context.load_cert_chain(*(agency.folder / "tls" / name for name in ("server.pem", "server.key.pem")), passphrase)
+    return context
 
 
 async def _story(

@@ -1,31 +1,36 @@
 """Starts `warifu-ca` with a witness beside the CA key and, on demand, with a defect planted: a drill that has never
 failed proves nothing.
 
-    python planted.py [--witness FILE] [--defect NAME] [--hurry] [--impatient] PROGRAM ARGUMENTS…
+    python planted.py [--witness FILE] [--defect NAME] [--hurry] [--impatient] [--orderly] PROGRAM ARGUMENTS…
 
 (PROGRAM is not looked at. The responder's processes are started with the same defects, `responding` in its place.)
 
 The witness writes down every serial that the key signs at the moment it signs, as a signing device's own log does: what
-was signed and never recorded is seen nowhere else. `--hurry` has mails wait a second where they wait longer: after a
-try that was cut off or put off, and while the mail server is away. `--impatient` gives slow connections two seconds
-where they have ten. Nothing of this is in the product.
+was signed and never recorded is seen nowhere else. `--hurry` has mails, applications and plans wait a second or three
+where they wait longer: after a try that was cut off or failed, and while the mail server is away. `--impatient` gives
+slow connections two seconds where they have ten. `--orderly` leaves to one thread what several do. Nothing of this is
+in the product.
 """
 
 import argparse
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ca_server import cli, keyring, responding
+from ca_server import app, cli, keyring, responding
 from ca_server.authority import der
 from ca_server.authority.signer import Signer
+from ca_server.clock import SystemClock
 from ca_server.domain.orders import OrderFacts
 from ca_server.errors import OrderNotReady
+from ca_server.listening import Listener
 from ca_server.notices import mailer
 from ca_server.notices.mailer import Accepted, Outage, SmtpMailer
 from ca_server.operations import accounts as operations
@@ -34,11 +39,15 @@ from ca_server.responder import routes as responder
 from ca_server.responder import wire
 from ca_server.responder.keeper import Keeper
 from ca_server.responder.supervisor import Supervisor
-from ca_server.store import accounts, audit, certificates, orders
+from ca_server.store import accounts, audit, certificates, orders, outbox, writer
 from ca_server.web import doorman, entrance, front
+from ca_server.web.handlers import accounts as accounts_web
 from ca_server.web.handlers import orders as orders_web
+from ca_server.web.nonces import Nonces
 from keys.csr import parse_signing_request
 from keys.errors import KeysError
+from protocol import credential
+from tests.drills import misled
 
 _VERSION_TAG = b"\xa0"
 _RESPONDING = "responding"
@@ -159,6 +168,84 @@ def follow_late() -> None:
     _replace(Keeper, "follow", late)
 
 
+def pretend_durable() -> None:
+    """Whoever waits for a commit is told that all went well, whatever became of it."""
+    commit = writer.Batch.commit
+
+    def committing(self: writer.Batch) -> None:
+        commit(self)
+        for call in self._calls:
+            if hasattr(call, "result"):
+                call.error = None
+
+    _replace(writer.Batch, "commit", committing)
+
+
+def forget_the_mail() -> None:
+    """A mail that cannot be put into the outbox is done without."""
+    put = outbox.put
+
+    def putting(*arguments: Any) -> None:
+        with contextlib.suppress(Exception):
+            put(*arguments)
+
+    _replace(outbox, "put", putting)
+
+
+def linger() -> None:
+    """A stop takes its time."""
+    stop = app.Service.stop
+
+    async def stopping(self: app.Service) -> None:
+        await asyncio.sleep(11)
+        await stop(self)
+
+    _replace(app.Service, "stop", stopping)
+
+
+def hoard() -> None:
+    """Every nonce leaves some memory behind."""
+    fresh, kept = Nonces.fresh, []
+
+    def hoarding(self: Nonces) -> str:
+        kept.append(bytearray(os.urandom(20_000)))
+        return fresh(self)
+
+    _replace(Nonces, "fresh", hoarding)
+
+
+def compare_in_steps() -> None:
+    """A MAC is compared octet by octet, up to the first that is wrong, as fast as a slow language does it."""
+
+    def verify(key: bytes, message: bytes, mac: bytes) -> bool:
+        for right, told in zip(credential.make_mac(key, message), mac, strict=False):
+            if right != told:
+                return False
+            time.sleep(50e-6)
+        return True
+
+    _replace(credential, "verify_mac", verify)
+
+
+def tell_the_shape() -> None:
+    """A kid that has not the shape of one is refused in other words than one that is unknown."""
+    _replace(accounts_web, "_kid", lambda binding: credential.normalise_kid(str(binding.protected["kid"])))
+
+
+def believe_any_clock() -> None:
+    """A clock that is set back is believed."""
+    _replace(SystemClock, "set_back", lambda self: 0)
+
+
+def stay_deaf() -> None:
+    """A listener that uvloop gave up is left as it is."""
+
+    async def leave(self: Listener) -> None:
+        """Do nothing."""
+
+    _replace(Listener, "_open_anew", leave)
+
+
 _KIDS: dict[str, str] = {}
 DEFECTS: dict[str, Callable[[], None]] = {
     plant.__name__.replace("_", "-"): plant
@@ -171,6 +258,17 @@ DEFECTS: dict[str, Callable[[], None]] = {
         wait_for_ever,
         old_ciphers,
         follow_late,
+        pretend_durable,
+        forget_the_mail,
+        linger,
+        hoard,
+        compare_in_steps,
+        tell_the_shape,
+        believe_any_clock,
+        stay_deaf,
+        misled.remember_apart,
+        misled.lead_for_ever,
+        misled.commit_here_alone,
     )
 }
 
@@ -208,7 +306,19 @@ def _hurry() -> None:
     _replace(delivery, "next_try", lambda attempts, now: now + 1)
     for name in ("_LEASE_SECONDS", "_FIRST_PAUSE", "_LONGEST_PAUSE"):
         _replace(delivery, name, 1)
+    _replace(app, "_SECONDS_TO_RETRY", 1)
+    _replace(issuance, "LEASE_SECONDS", 3)
     _replace(mailer, "_TIMEOUT_SECONDS", 4)  # sixteen mails at once take more than one where the machine is busy
+
+
+def _orderly() -> None:
+    start = app.Service.start
+
+    async def starting(self: app.Service) -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        await start(self)
+
+    _replace(app.Service, "start", starting)
 
 
 def _plant_in_processes(options: list[str]) -> None:
@@ -227,6 +337,7 @@ def main() -> None:
     parser.add_argument("--defect", choices=DEFECTS)
     parser.add_argument("--hurry", action="store_true")
     parser.add_argument("--impatient", action="store_true")
+    parser.add_argument("--orderly", action="store_true")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     asked = parser.parse_args()
     if asked.witness:
@@ -235,6 +346,8 @@ def main() -> None:
         _hurry()
     if asked.impatient:
         _wait_for_the_slow(2)
+    if asked.orderly:
+        _orderly()
     if asked.defect:
         DEFECTS[asked.defect]()
     if asked.command[0] == _RESPONDING:

@@ -54,14 +54,18 @@ class Seen:
 def drill(folder: Path, urls: int = 200, seed: int = 1, defect: str | None = None) -> list[Figure]:
     """Run the race on `urls` URLs and return its figures."""
     with ground.standing(folder, defect, hurry=True) as agency:
-        first = [Candidate(invitation) for invitation in ground.invited(agency, urls)]
-        finalize = asyncio.run(_ordered(agency, first))
-        seen = _run(agency, first, finalize, seed)
-        chains, tally = asyncio.run(_fetched(agency, first, seen))
-        ground.settled(agency, 60)
-        figures = _judged(agency, first, seen, chains, tally)
-        figures += canaries.figures("race", agency, first)
-        return figures
+        first, figures = run("race", agency, urls, seed)
+        return figures + canaries.figures("race", agency, first)
+
+
+def run(what: str, agency: Agency, urls: int, seed: int) -> tuple[list[Candidate], list[Figure]]:
+    """Run the race where an agency stands already; return the PCs, and the figures under a name."""
+    first = [Candidate(invitation) for invitation in ground.invited(agency, urls)]
+    finalize = asyncio.run(_ordered(agency, first))
+    seen = _run(agency, first, finalize, seed)
+    chains, tally = asyncio.run(_fetched(agency, first, seen))
+    ground.settled(agency, 60)
+    return first, _judged(what, agency, first, seen, chains, tally)
 
 
 async def _ordered(agency: Agency, first: list[Candidate]) -> list[str]:
@@ -161,7 +165,7 @@ def _serial(chain: bytes) -> str:
 
 
 def _judged(
-    agency: Agency, first: list[Candidate], seen: list[Seen], held: dict[str, set[str]], tally: Any
+    what: str, agency: Agency, first: list[Candidate], seen: list[Seen], held: dict[str, set[str]], tally: Any
 ) -> list[Figure]:
     recorded: dict[str, set[str]] = collections.defaultdict(set)
     for one in agency.certificates():
@@ -173,10 +177,10 @@ def _judged(
     later = sum(count for (status, _), count in tally.items() if status == 503)
     won = len(set().union(*(each.taken_over for each in seen)))
     return [
-        counted("race: URLs with one certificate on record", len(cns), single),
-        counted("race: URLs answered with just that one", len(cns), answered, f", {won} taken over"),
-        none_of("race: 5xx but 503", broken),
-        Figure("race: come-back answers (503)", "any number", str(later), met=True),
-        none_of("race: signatures unknown to the records", ground.signed_unseen(agency)),
-        none_of("race: faults in the books", ground.faults(agency)),
+        counted(f"{what}: URLs with one certificate on record", len(cns), single),
+        counted(f"{what}: URLs answered with just that one", len(cns), answered, f", {won} taken over"),
+        none_of(f"{what}: 5xx but 503", broken),
+        Figure(f"{what}: come-back answers (503)", "any number", str(later), met=True),
+        none_of(f"{what}: signatures unknown to the records", ground.signed_unseen(agency)),
+        none_of(f"{what}: faults in the books", ground.faults(agency)),
     ]

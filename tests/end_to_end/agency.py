@@ -1,6 +1,7 @@
 """An agency for end-to-end tests: a real CA in a temporary folder, served by the real commands on free ports.
 
-Nothing here reaches into the service: commands, URLs, mails and files are all that a user has, too.
+Nothing here reaches into the service: commands, URLs, mails and files are all that a user has, too. (Commands that end
+are forked, `serve` is started.)
 """
 
 import base64
@@ -23,6 +24,7 @@ from typing import Any
 
 from cryptography import x509
 
+from tests.end_to_end import commands
 from tests.end_to_end.post_office import PostOffice
 
 BIN = Path(sys.executable).parent
@@ -68,7 +70,7 @@ class Agency:
     ) -> None:
         self.folder = folder / "ca"
         self.scratch = folder
-        self.public_port, self.http_port = free_ports(2)
+        self.public_port, self.http_port, self.officers_port = free_ports(3)
         self.public_url = f"https://localhost:{self.public_port}"
         self.http_url = f"http://localhost:{self.http_port}"
         self.log = folder / "serve.log"
@@ -77,7 +79,8 @@ class Agency:
         self.serve_environment: dict[str, str] = {}
         self.post_office: PostOffice | None = None
         init = ["init", "--directory", str(self.folder), "--public-url", self.public_url, "--http-url", self.http_url]
-        self.ca(*init, "--non-interactive", configured=False)
+        watched = ["--officers-listen", f"127.0.0.1:{self.officers_port}"]
+        self.ca(*init, *watched, "--non-interactive", configured=False)
         self.configure("password_delay_seconds = 120", "password_delay_seconds = 0")
         suffix = f'\nalias_suffix = "{alias_suffix}"' if alias_suffix else ""
         self.configure("validity_days = 395", f"validity_days = {validity_days}{suffix}")
@@ -278,7 +281,7 @@ def environment() -> dict[str, str]:
 
 
 def _run(command: Sequence[str], code: int, variables: dict[str, str], stdin: str | None = None) -> Any:
-    done = subprocess.run(command, capture_output=True, text=True, env=variables, input=stdin, timeout=120, check=False)
+    done = commands.run(command, variables, stdin, seconds=120)
     if done.returncode != code:
         raise CommandFailed(f"{' '.join(command)}: exit {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}")
     return json.loads(done.stdout) if done.stdout.strip() else None

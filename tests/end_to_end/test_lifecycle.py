@@ -96,10 +96,14 @@ def test_a_disabled_officer_acts_no_more(agency: Agency, received: str) -> None:
     assert error_of(agency, "application", "examine", received, "--officer", "伊藤 三郎")["type"] == "NotEntitled"
 
 
-def test_an_officer_bound_to_this_login_acts_however_wide_the_name_is_typed(agency: Agency) -> None:
-    number = str(agency.file(1, "F200005"))
+def test_the_officer_whose_login_this_is_acts_alone_here_however_wide_the_name_is_typed(tmp_path: Path) -> None:
+    agency = Agency(tmp_path)
+    number = str(agency.file(1))
     agency.ca("officer", "add", "Ota Ａkira", "--role", "ra", "--os-user", ME)
     assert agency.ca("application", "examine", number, "--officer", "ＯＴＡ akira")["status"] == "examined"
+    assert error_of(agency, "application", "approve", number, "--officer", OFFICERS[1])["type"] == "NotEntitled"
+    assert agency.ca("application", "return", number, "--reason", "a test")["status"] == "returned"
+    assert error_of(agency, "officer", "add", "another", "--role", "ra")["type"] == "NotEntitled"
 
 
 def test_the_first_approval_registers_the_institution_and_its_administrator(agency: Agency, registered: str) -> None:

@@ -23,6 +23,7 @@ import pytest
 
 from ca_server import config, keyring
 from ca_server.clock import DAY
+from tests.ca_server.observing.test_text import read
 from tests.end_to_end.agency import BIN, Agency, environment, free_ports
 from tests.end_to_end.questions import Judge, judge
 from tests.end_to_end.relying import enrolled, serial_of, wait_until
@@ -43,7 +44,7 @@ class Elsewhere:
     """A responder in a folder of its own, as docs/operator.md has it set up."""
 
     def __init__(self, agency: Agency, folder: Path, source: str | None = None) -> None:
-        (self.port,) = free_ports(1)
+        self.port, self.officers_port = free_ports(2)
         self.folder = folder
         for name in _COPIED:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +54,7 @@ class Elsewhere:
         file = folder / "warifu.toml"
         text = file.read_text("utf-8")
         text = text.replace(f'http_listen = "127.0.0.1:{agency.http_port}"', f'http_listen = "127.0.0.1:{self.port}"')
+        text = text.replace(f"127.0.0.1:{agency.officers_port}", f"127.0.0.1:{self.officers_port}")
         text += f'source = "{source or agency.public_url}"\nsource_ca_file = "authority/root.pem"\n'
         file.write_text(text, "utf-8")
         self.log = folder / "responder.log"
@@ -100,7 +102,7 @@ def main(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Agency, lis
 def _multiply(database: Path, count: int) -> None:
     with contextlib.closing(sqlite3.connect(database)) as connection, connection:
         names = [row[1] for row in connection.execute("PRAGMA table_info(certificate)")]
-        row = dict(zip(names, connection.execute("SELECT * FROM certificate").fetchone(), strict=True))
+        row = dict(zip(names, connection.execute("SELECT * FROM certificate ORDER BY cn").fetchone(), strict=True))
         (last,) = connection.execute("SELECT max(place) FROM certificate").fetchone()
         rows = [
             {**row, "serial": f"{number + (1 << 100):x}", "place": last + number, "credential_id": None}
@@ -282,3 +284,23 @@ def _fed(agency: Agency, shown: str | None) -> tuple[int, str]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, ""
+
+
+def test_it_tells_its_own_watchers_what_it_answers_and_keeps(
+    elsewhere: Elsewhere, main: tuple[Agency, list[int], list[str]], asked: Judge
+) -> None:
+    url = f"http://127.0.0.1:{elsewhere.officers_port}"
+
+    def seen() -> dict[tuple[str, ...], float]:
+        with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
+            return read(answer.read())
+
+    def signed() -> float:
+        return seen()["warifu_ocsp_answers_total", "kind=signed"]
+
+    before = signed()
+    asked.ask(elsewhere.port, main[1][0], nonced=True)
+    wait_until(lambda: signed() == before + 1, 10)
+    assert seen()["warifu_ready_answers",] >= _MANY
+    with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
+        assert json.load(answer) == {"ready": True, "reasons": []}

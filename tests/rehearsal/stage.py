@@ -35,6 +35,7 @@ from ca_server.domain.applications import Application, Filed, Receipt
 from ca_server.domain.inventory import Entry
 from ca_server.domain.officers import Acting, Officer, Role
 from ca_server.domain.reasons import Reason
+from ca_server.fellows import Alone
 from ca_server.ids import new_id
 from ca_server.notices.mailer import Accepted
 from ca_server.notices.messages import CN_HEADER, KIND_HEADER
@@ -123,7 +124,7 @@ class Stage:
         self.database = await store.Database.open(config.server.database)
         self._records = store.SynchronousDatabase(config.server.database)
         authorities = keyring.load_authorities(config, self.clock.now())
-        wiring = self._wiring = app._Wiring(config, self.clock, self.database, authorities)
+        wiring = self._wiring = app._Wiring(config, self.clock, self.database, authorities, Alone(self.clock))
         wiring._office = dataclasses.replace(wiring._office, mailer=self.mailbox)
         self._clockwork = wiring.schedule()
         self._premises = premises(config)
@@ -154,11 +155,12 @@ class Stage:
     async def _settle(self) -> None:
         """Ask the clockwork second after second until it writes nothing any more."""
         while True:
-            self._clockwork._begin(changed=self._wiring._changed())
+            self._clockwork._begin(changed=await self._wiring._changed())
             await asyncio.gather(*self._clockwork._running.values())
             self.clock.pass_by(seconds=1)
-            if self.database.data_version() == self._wiring._version:
+            if not await self._wiring._changed():
                 return
+            self._wiring._version = None
 
     async def approve(self, form: Application) -> int:
         """File a form, examine it, have the other officer approve it, and let the clockwork carry it out."""

@@ -1,15 +1,22 @@
-"""The audit log: every state has its entry, and what the log saw is there."""
+"""The audit log: every state has its entry, what the log saw is there, and the tree over it is what was signed."""
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from ca_server import store
 from ca_server.domain.applications import Status
+from ca_server.domain.audit_entry import SIGNED
 from ca_server.domain.certificates import CertificateStatus
 from ca_server.domain.seats import SeatStatus
+from ca_server.operations.audit_proofs import verify_records
+from ca_server.operations.audit_verification import Altered
 from ca_server.operations.books.book import Book, book
 from ca_server.operations.books.mails import was_issued
+from ca_server.store.audit_tree import count_placed
 from ca_server.store.ledger import AuditRow, CertificateRow, Ledger
 from ca_server.store.outbox import MailStatus
+from keys.signed_note import NoteKey
 
 _Entry = tuple[str, str]
 """What was done, and the id of what it was done to."""
@@ -21,9 +28,21 @@ def audit(ledger: Ledger) -> Book:
     - a certificate was planned, and issued, revoked or aborted; a seat approved, revoked or lapsed; a credential made;
       an account bound; an institution and an officer registered; a CRL published; a mail ended
     - each step of an application was taken by the officer whom it names
-    - a certificate that the log saw planned or issued is on record
+    - a certificate that the log saw planned or issued is on record, and a stored one has the hash that the log saw
     """
     return book("audit", len(ledger.audit), _audit(ledger))
+
+
+def audit_tree(connection: store.Connection, keys: Sequence[NoteKey]) -> Book:
+    """Balance the entries that have a place with the tree, the tree with its checkpoints, those with their key."""
+    return book("audit tree", count_placed(connection), _tree(connection, keys))
+
+
+def _tree(connection: store.Connection, keys: Sequence[NoteKey]) -> Iterator[str]:
+    try:
+        verify_records(connection, keys)
+    except Altered as error:
+        yield str(error)
 
 
 def _audit(ledger: Ledger) -> Iterator[str]:
@@ -31,6 +50,7 @@ def _audit(ledger: Ledger) -> Iterator[str]:
     for row in ledger.audit:
         try:
             entries.update((row.action, key) for key in _keys(row))
+            entries.update(("certificate signed", key) for key in _signed(row))
         except (ValueError, KeyError, TypeError):
             yield f"The entry {row.action!r} about {row.subject} cannot be read."
     for action, key in _wanted(ledger):
@@ -63,6 +83,14 @@ def _keys(row: AuditRow) -> list[str]:
     return [row.subject, f"{row.subject} by {row.actor.partition('@')[0]}"]
 
 
+def _signed(row: AuditRow) -> list[str]:
+    """Return which certificate an entry saw signed, and its hash."""
+    if row.action not in SIGNED:
+        return []
+    detail = json.loads(row.detail)
+    return [f"{detail['serial']} {detail['sha256']}"]
+
+
 def _wanted(ledger: Ledger) -> Iterator[_Entry]:
     for certificate in ledger.certificates:
         yield from _of_certificate(certificate)
@@ -77,9 +105,9 @@ def _wanted(ledger: Ledger) -> Iterator[_Entry]:
     yield from (("account bound", f"account:{row.id}") for row in ledger.accounts)
     yield from (("institution registered", row.code) for row in ledger.institutions)
     for officer in ledger.officers:
-        yield "officer added", officer.name
+        yield "officer added", f"officer:{officer.id}"
         if officer.disabled_at is not None:
-            yield "officer disabled", officer.name
+            yield "officer disabled", f"officer:{officer.id}"
     for crl in ledger.crls:
         if crl.published_at is not None:
             yield "CRL published", f"{crl.issuer} {crl.number} {crl.sha256}"
@@ -90,6 +118,8 @@ def _of_certificate(row: CertificateRow) -> Iterator[_Entry]:
     yield "certificate planned", row.serial
     if was_issued(row):
         yield "certificate issued", row.serial
+    if row.der is not None:
+        yield "certificate signed", f"{row.serial} {hashlib.sha256(row.der).hexdigest()}"
     if row.status == CertificateStatus.REVOKED:
         yield "certificates revoked", row.serial
     if row.status == CertificateStatus.ABORTED:

@@ -41,9 +41,13 @@ _ALLOWED = {
 
 @dataclasses.dataclass(frozen=True)
 class Places:
-    """Where secrets are looked for besides the records: the database's file and folder, and a trial's maildir."""
+    """Where secrets are looked for besides the records: the installation's folder, and a trial's maildir.
 
-    database: Path
+    `database` is the file in it whose columns are looked through, None where the records are elsewhere.
+    """
+
+    folder: Path
+    database: Path | None
     maildir: Path | None
 
 
@@ -117,9 +121,10 @@ def _column(table: str, columns: tuple[str, ...], row: list[bytes], hunt: _Hunt)
 
 
 def _files(places: Places) -> Iterator[Path]:
-    """Yield the files beside the database but its own, whose columns were looked through, and the mails."""
-    for path in sorted(places.database.parent.rglob("*")):
-        own = path.parent == places.database.parent and path.name.startswith(places.database.name)
+    """Yield the files of the folder but the database's own, whose columns were looked through, and the mails."""
+    database = places.database
+    for path in sorted(places.folder.rglob("*")):
+        own = database is not None and path.parent == database.parent and path.name.startswith(database.name)
         mail = places.maildir is not None and path.is_relative_to(places.maildir)
         if not own and not mail and path.is_file() and not path.is_symlink():
             yield path

@@ -23,6 +23,7 @@ from keys.errors import KeysError
 from protocol.vocabulary import RevocationReason
 
 ALARM_BEFORE_ROOT_CRL_ENDS = 60 * DAY
+_ON_ITS_WAY = 5  # seconds in which every server places what one has published
 
 
 class Files:
@@ -49,14 +50,18 @@ def crl(ledger: Ledger, issuer: str, issuing: x509.Certificate, files: Files, no
     """Balance the published CRL with the records, and those of partitions.
 
     - numbers rise with time, among CRLs that can still be believed, and what is published has its hash
-    - the file is the newest on record, number and bytes, or one whose number was taken and not yet recorded as out
+    - the file is the newest on record, number and bytes, or one whose number was taken and not yet recorded as out; the
+      one before, for some seconds, where another server has published
     - it verifies, and now is between thisUpdate and nextUpdate
-    - every revoked or aborted certificate that has not ended is on it, with its moment and reason, and nothing else is
+    - every revoked or aborted certificate that has not ended is on it, with its moment and reason, a lost one too, and
+      nothing else is
     - each partition has a file of the same number, whose critical scope is the URL that its certificates name
     """
     rows = [row for row in ledger.crls if row.issuer == issuer]
     revoked = [row for row in ledger.certificates if row.issuer == issuer and row.crl_entry is not None]
-    return book("CRL", len(revoked), _crl(ledger, rows, issuing, files, now))
+    lost = [row for row in ledger.lost if row.issuer == issuer]
+    checked = len(revoked) + len(lost)
+    return book("CRL", checked, _crl(dataclasses.replace(ledger, lost=lost), rows, issuing, files, now))
 
 
 def _crl(ledger: Ledger, rows: list[CrlRow], issuing: x509.Certificate, files: Files, now: int) -> Iterator[str]:
@@ -68,9 +73,9 @@ def _crl(ledger: Ledger, rows: list[CrlRow], issuing: x509.Certificate, files: F
     )
     for part in range(partitions + 1):
         own = ledger.certificates if part == 0 else [row for row in ledger.certificates if row.partition == part]
-        yield from _List(dataclasses.replace(ledger, certificates=own), rows, part, issuing, now).findings(
-            files.of(part)
-        )
+        lost = [row for row in ledger.lost if part in (0, row.partition)]
+        listed = dataclasses.replace(ledger, certificates=own, lost=lost)
+        yield from _List(listed, rows, part, issuing, now).findings(files.of(part))
 
 
 class _List:
@@ -121,6 +126,8 @@ class _List:
             if not any(row.number == number and row.published_at is None for row in self._rows):
                 yield f"The {self._name} file has the number {number}, which the records have not taken."
         elif number < newest.number:
+            if self._now - (newest.published_at or 0) <= _ON_ITS_WAY:
+                return
             yield f"The {self._name} file has the number {number}, but CRL {newest.number} was published."
         elif self._partition == 0 and hashlib.sha256(content).hexdigest() != newest.sha256:
             yield f"The CRL file is not the CRL {number} that was published: its SHA-256 is another."
@@ -189,6 +196,10 @@ def _shown(
             continue
         if not _is_fresh(row, this_update, now):
             yield f"The certificate {row.serial} of {row.cn} is {row.status}, but the {name} does not show it."
+    for gone in ledger.lost:
+        if gone.not_after > now and gone.serial not in shown:
+            yield f"The certificate {gone.serial}, which the records have lost, is not on the {name}."
+    known |= {gone.serial for gone in ledger.lost}
     released = {call.cn for call in ledger.calls if _is_recent(call.released_at, this_update, now)}
     known |= {row.serial for row in ledger.certificates if row.cn in released}
     for serial in sorted(shown - known):

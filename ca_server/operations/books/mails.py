@@ -47,6 +47,8 @@ def _mails(ledger: Ledger) -> Iterator[str]:
 
 def _about(mail: MailRow) -> str | None:
     """Return the id of what a mail is about; an application's only when it names nothing closer."""
+    if mail.checkpoint is not None:
+        return f"checkpoint {mail.checkpoint}"
     closest = mail.credential_id or mail.serial or mail.revocation_id or mail.call_id
     if closest is None and mail.cn is None and mail.application is not None:
         closest = str(mail.application)
@@ -114,7 +116,7 @@ def _each(ledger: Ledger) -> Iterator[str]:
     known = {row.id for row in ledger.credentials} | {row.serial for row in ledger.certificates}
     known |= {row.id for row in ledger.revocations} | {str(row.number) for row in ledger.applications}
     known |= {row.id for row in ledger.calls} | {row.cn for row in ledger.seats}
-    known |= {row.code for row in ledger.institutions}
+    known |= {row.code for row in ledger.institutions} | {f"checkpoint {row.size}" for row in ledger.checkpoints}
     live = {row.id for row in ledger.credentials if row.status in LIVE}
     ended = {row.id for row in ledger.credentials} - live
     for mail in ledger.mails:

@@ -4,14 +4,19 @@ Every command asks whether the schema is the present one, so that question is an
 `versions`, which begin with their revision; Alembic, a fifth of a command's start, is imported to change something.
 """
 
-import contextlib
-import sqlite3
 from pathlib import Path
 
+from sqlalchemy import Connection, Engine, create_engine, inspect, select, table, text
+from sqlalchemy import column as named
+from sqlalchemy.exc import DBAPIError
+
 from ca_server.language import sentence
+from ca_server.store.database import SynchronousDatabase
 from ca_server.store.errors import SchemaMismatch, Unavailable, translated
+from ca_server.whereabouts import Whereabouts
 
 _FOLDER = Path(__file__).parent
+_VERSION = table("alembic_version", named("version_num"))
 
 
 def revisions() -> list[str]:
@@ -27,47 +32,62 @@ def create(path: Path) -> None:
     upgrade(path)
 
 
-def upgrade(path: Path) -> None:
-    """Bring the database up to the present schema. Raises Unavailable when there is none, SchemaMismatch when newer."""
-    from alembic import command
-    from alembic.config import Config
-    from sqlalchemy import create_engine
+def upgrade(where: Whereabouts) -> None:
+    """Bring the database up to the present schema, all of it or nothing; an empty one of PostgreSQL too.
 
-    _known(path)
-    config = Config()
-    config.set_main_option("script_location", str(_FOLDER))
-    config.set_main_option("path_separator", "os")
-    engine = create_engine(f"sqlite:///{path}")
+    Raises Unavailable when there is none, SchemaMismatch when it is newer.
+    """
+    if isinstance(where, Path):
+        _upgrade_file(where)
+        return
+    records = SynchronousDatabase(where)
+    try:
+        records.write(_migrate)
+    finally:
+        records.close()
+
+
+def require_current(connection: Connection) -> None:
+    """Do nothing for a database of the present schema. Raises SchemaMismatch when it is newer or still older."""
+    if _known(connection) != revisions()[-1]:
+        raise SchemaMismatch(
+            sentence("The database has an older schema; `warifu-ca database migrate` brings it up to date.")
+        )
+
+
+def _upgrade_file(path: Path) -> None:
+    """Migrate on a plain connection: foreign keys are not looked at while tables are made anew."""
+    if not path.exists():
+        raise Unavailable(sentence("There is no database {path}; `warifu-ca init` makes one.", path=path))
+    engine: Engine = create_engine(f"sqlite:///{path}")
     try:
         with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            _migrate(connection)
+    except DBAPIError as error:
+        raise translated(error) from error
     finally:
         engine.dispose()
 
 
-def require_current(path: Path) -> None:
-    """Do nothing for a database of the present schema.
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
 
-    Raises Unavailable when there is none, SchemaMismatch when it is newer than this program or still older.
-    """
-    if _known(path) != revisions()[-1]:
-        raise SchemaMismatch(
-            sentence("{path} has an older schema; `warifu-ca database upgrade` brings it up to date.", path=path)
-        )
+    _known(connection)
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
-def _known(path: Path) -> str | None:
-    """Return the database's revision, None before the first. Raises Unavailable, or SchemaMismatch for a stranger."""
-    if not path.exists():
-        raise Unavailable(sentence("There is no database {path}; `warifu-ca init` makes one.", path=path))
-    try:
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchall()
-            rows = connection.execute("SELECT version_num FROM alembic_version").fetchall() if tables else []
-    except sqlite3.Error as error:
-        raise translated(error) from error
-    revision: str | None = rows[0][0] if rows else None
+def _known(connection: Connection) -> str | None:
+    """Return the database's revision, None before the first. Raises SchemaMismatch for a stranger."""
+    if not inspect(connection).has_table(_VERSION.name):
+        return None
+    revision: str | None = connection.execute(select(_VERSION.c.version_num)).scalar()
     if revision is not None and revision not in revisions():
         raise SchemaMismatch(
             sentence(

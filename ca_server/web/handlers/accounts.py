@@ -3,9 +3,9 @@
 import dataclasses
 import json
 
-from ca_server import store
+from ca_server import logs, store
 from ca_server.clock import Clock
-from ca_server.errors import AccountUnknown, CredentialRefused, CredentialUnknown
+from ca_server.errors import CredentialRefused, CredentialUnknown
 from ca_server.ids import new_id
 from ca_server.operations import accounts, enrolment
 from ca_server.store.accounts import AccountRow
@@ -45,15 +45,16 @@ class AccountHandlers:
         self.accounts_an_hour.count(network_of(signed.address))
         asked = NewAccount.parse(signed.members())
         thumbprint = jws.thumbprint(signed.public_key)
-        known = await self.database.lookup(accounts.known, thumbprint)
-        if known is not None:
-            return self._answer(known, location=True)
         if asked.only_return_existing:
-            raise AccountUnknown("No account has this key.")
-        _require_strong(signed.public_key)
-        if not asked.terms_of_service_agreed:
-            raise Problem(ProblemType.USER_ACTION_REQUIRED, "Set termsOfServiceAgreed to accept the CP/CPS.")
-        request = _request(asked, signed, thumbprint, self.urls.of("/acme/new-account"))
+            found = await self.database.lookup(accounts.existing, thumbprint)
+            return self._answer(found.account, location=True)
+        try:
+            request = self._binding(asked, signed, thumbprint)
+        except (Problem, CredentialUnknown):
+            known = await self.database.lookup(accounts.known, thumbprint)  # which needs none of what is wrong
+            if known is None:
+                raise
+            return self._answer(known, location=True)
         now = self.clock.now()
         outcome = await self.database.write(accounts.bind, request, self.sealer, self.wrong_passwords, now)
         if isinstance(outcome, CredentialRefused):
@@ -63,6 +64,12 @@ class AccountHandlers:
         self.authenticator.remember(outcome.account.id, signed.public_key)
         return self._answer(outcome.account, status=201, location=True)
 
+    def _binding(self, asked: NewAccount, signed: Signed, thumbprint: str) -> accounts.Binding:
+        _require_strong(signed.public_key)
+        if not asked.terms_of_service_agreed:
+            raise Problem(ProblemType.USER_ACTION_REQUIRED, "Set termsOfServiceAgreed to accept the CP/CPS.")
+        return _request(asked, signed, thumbprint, self.urls.of("/acme/new-account"))
+
     async def update(self, signed: Signed) -> Answer:
         """Read (§6.3), update the contacts of (§7.3.2), or deactivate (§7.3.6) the account that signed."""
         self._require_own(signed)
@@ -71,8 +78,8 @@ class AccountHandlers:
             account = await self.database.write(accounts.deactivate, signed.account, self.clock.now())
         elif asked.contact is not None:
             self.changes_an_hour.require(signed.account)
-            contacts = json.dumps(asked.contact)
-            account = await self.database.write(accounts.change_contact, signed.account, contacts)
+            contacts, now = json.dumps(asked.contact), self.clock.now()
+            account = await self.database.write(accounts.change_contact, signed.account, contacts, now)
             self.changes_an_hour.count(signed.account)
         else:
             account = await self.database.lookup(accounts.show, signed.account)
@@ -118,6 +125,7 @@ class AccountHandlers:
             raise Problem(ProblemType.UNAUTHORIZED, "This account is not the one that signed the request.")
 
     def _answer(self, account: AccountRow, *, status: int = 200, location: bool = False) -> Answer:
+        logs.concerns(account.id, account.cn)
         binding = json.loads(self.sealer.open(account.binding_sealed, account.id.encode()))
         body = render.account(account, binding, self.urls)
         return Answer(body, status=status, location=self.urls.account(account.id) if location else None)

@@ -3,11 +3,12 @@
 import dataclasses
 import json
 
-from ca_server import store
+from ca_server import logs, store
 from ca_server.clock import Clock
+from ca_server.domain.orders import OrderFacts
 from ca_server.errors import NotFound
 from ca_server.ids import new_id
-from ca_server.operations import enrolment, issuance
+from ca_server.operations import enrolment, issuance, steadiness
 from ca_server.web import render
 from ca_server.web.authenticate import Signed
 from ca_server.web.issuers import Issuers
@@ -48,13 +49,13 @@ class OrderHandlers:
         opened = await self.database.write(enrolment.order, signed.account, request, self.room.rules, now)
         if opened.fresh:
             self.orders_an_hour.count(signed.account)
-        return render.order_answer(opened.order, self.urls, now, status=201)
+        return self._answer(opened.order, now, status=201)
 
     async def show(self, signed: Signed) -> Answer:
         """Read an order."""
         signed.require_read()
         facts = await self.database.lookup(enrolment.show, signed.account, signed.path["order"])
-        return render.order_answer(facts, self.urls, self.clock.now())
+        return self._answer(facts, self.clock.now())
 
     async def finalize(self, signed: Signed) -> Answer:
         """Plan, sign and store the certificate that the CSR's key is for (§7.4)."""
@@ -64,15 +65,17 @@ class OrderHandlers:
         requested = issuance.Requested(
             signed.account, signed.path["order"], request, thumbprint, signed.address, signed.agent
         )
+        steadiness.require_steady(self.clock)
         now = self.clock.now()
         facts = await issuance.finalize(self.database, self.room, requested, now)
-        return render.order_answer(facts, self.urls, now)
+        return self._answer(facts, now)
 
     async def authorization(self, signed: Signed) -> Answer:
         """Read an authorization, or give it up (§7.5.2)."""
         order_id, place = signed.path["order"], int(signed.path["place"])
-        facts = await self.database.lookup(enrolment.show, signed.account, order_id)
-        if not signed.is_read:
+        if signed.is_read:
+            facts = await self.database.lookup(enrolment.show, signed.account, order_id)
+        else:
             AuthorizationUpdate.parse(signed.members())
             facts = await self.database.write(enrolment.give_up_authorization, signed.account, order_id, place)
         authorization = render.authorization(facts, place, self.clock.now())
@@ -85,6 +88,10 @@ class OrderHandlers:
         signed.require_read()
         der = await self.database.lookup(enrolment.fetch, signed.account, signed.path["serial"])
         return Answer(self.issuers.chain(der), media_type=MediaType.PEM_CHAIN)
+
+    def _answer(self, facts: OrderFacts, now: int, *, status: int = 200) -> Answer:
+        logs.concerns(None, facts.cn)
+        return render.order_answer(facts, self.urls, now, status=status)
 
 
 def _pairs(identifiers: tuple[Identifier, ...]) -> tuple[tuple[str, str], ...]:

@@ -163,10 +163,10 @@ def test_a_name_is_short_and_printable(name: str) -> None:
 
 def test_an_officer_acts_in_the_own_role_from_the_own_login_while_not_disabled() -> None:
     sato = Officer("1", "佐藤", Role.REGISTRATION, "sato", None)
-    sato.require(Role.REGISTRATION, "sato")
+    sato.require([Role.REGISTRATION], "sato")
     with pytest.raises(NotEntitled, match="role"):
-        sato.require(Role.AUDITOR, "sato")
+        sato.require([Role.AUDITOR, Role.HELP_DESK], "sato")
     with pytest.raises(NotEntitled, match="login"):
-        sato.require(Role.REGISTRATION, "root")
+        sato.require([Role.REGISTRATION], "root")
     with pytest.raises(NotEntitled, match="disabled"):
-        dataclasses.replace(sato, disabled_at=NOW).require(Role.REGISTRATION, "sato")
+        dataclasses.replace(sato, disabled_at=NOW).require([Role.REGISTRATION], "sato")

@@ -7,7 +7,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from ca_server.cli.form import form
+from ca_server.cli import cli
 from ca_server.cli.output import FAILURE, REFUSED, USAGE, run
 from ca_server.domain.applications import Kind
 from ca_server.domain.forms import FORMS
@@ -74,7 +74,7 @@ def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("code", CODES)
 def test_a_blank_form_of_each_kind_is_written_in_each_language(kind: Kind, code: str, tmp_path: Path) -> None:
-    assert run(form, ["new", kind.value, "--output", str(tmp_path / "form.xlsx"), "--language", code]) == 0
+    assert run(cli, ["form", "new", kind.value, "--output", str(tmp_path / "form.xlsx"), "--language", code]) == 0
     title = layout.sheet_title(FORMS[kind], 1, LANGUAGES[code])
     with pytest.raises(Invalid) as invalid:
         read_workbook((tmp_path / "form.xlsx").read_bytes(), RULES)
@@ -82,7 +82,7 @@ def test_a_blank_form_of_each_kind_is_written_in_each_language(kind: Kind, code:
 
 
 def test_a_form_says_what_the_configuration_says(tmp_path: Path) -> None:
-    assert run(form, ["new", "DCM902", "--output", str(tmp_path / "form.xlsx")]) == 0
+    assert run(cli, ["form", "new", "DCM902", "--output", str(tmp_path / "form.xlsx")]) == 0
     sheet = openpyxl.load_workbook(io.BytesIO((tmp_path / "form.xlsx").read_bytes())).worksheets[0]
     text = "\n".join(str(cell.value) for row in sheet.iter_rows() for cell in row)
     for told in (
@@ -95,16 +95,16 @@ def test_a_form_says_what_the_configuration_says(tmp_path: Path) -> None:
 
 
 def test_the_language_of_a_form_is_its_readers_unless_it_is_named(tmp_path: Path) -> None:
-    assert run(form, ["new", "DCM902", "--output", str(tmp_path / "ja.xlsx")]) == 0
-    assert run(form, ["new", "DCM902", "--output", str(tmp_path / "en.xlsx"), "--lang", "en"]) == 0
-    assert run(form, ["new", "DCM902", "--output", str(tmp_path / "other.xlsx"), "--language", "en"]) == 0
+    assert run(cli, ["form", "new", "DCM902", "--output", str(tmp_path / "ja.xlsx")]) == 0
+    assert run(cli, ["form", "new", "DCM902", "--output", str(tmp_path / "en.xlsx"), "--lang", "en"]) == 0
+    assert run(cli, ["form", "new", "DCM902", "--output", str(tmp_path / "other.xlsx"), "--language", "en"]) == 0
     titles = [openpyxl.load_workbook(tmp_path / f"{name}.xlsx").sheetnames[0] for name in ("ja", "en", "other")]
     assert titles == ["申請書", "Application form", "Application form"]
 
 
 def test_scripts_are_told_what_was_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = str(tmp_path / "form.xlsx")
-    assert run(form, ["new", "dcm903", "--output", output, "--json"]) == 0
+    assert run(cli, ["form", "new", "dcm903", "--output", output, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told == {"kind": "DCM903", "version": layout.VERSION, "language": "ja", "output": output}
 
@@ -112,16 +112,16 @@ def test_scripts_are_told_what_was_written(tmp_path: Path, capsys: pytest.Captur
 def test_a_file_that_exists_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "form.xlsx"
     output.write_text("ours")
-    assert run(form, ["new", "DCM902", "--output", str(output)]) == REFUSED
+    assert run(cli, ["form", "new", "DCM902", "--output", str(output)]) == REFUSED
     assert "上書きしません" in capsys.readouterr().err
     assert output.read_text() == "ours"
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(form, ["new", "DCM902", "--output", str(tmp_path / "no" / "form.xlsx")]) == FAILURE
+    assert run(cli, ["form", "new", "DCM902", "--output", str(tmp_path / "no" / "form.xlsx")]) == FAILURE
     assert "No such file" in capsys.readouterr().err
 
 
 def test_there_are_four_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(form, ["new", "DCM901", "--output", str(tmp_path / "form.xlsx")]) == USAGE
+    assert run(cli, ["form", "new", "DCM901", "--output", str(tmp_path / "form.xlsx")]) == USAGE
     assert "DCM902, DCM903, DCM904, DCM905" in capsys.readouterr().err

@@ -85,6 +85,9 @@ def facts() -> dict[str, object]:
         "attempted_at": NOON,
         "listed_at": NOON,
         "count": 12,
+        "made_at": NOON,
+        "entries": 4711,
+        "lines": ("ca.example.jp/audit", "4711", "root"),
     }
 
 

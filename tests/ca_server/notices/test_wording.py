@@ -94,7 +94,10 @@ def test_every_notice_names_its_addressee_and_whom_to_ask(
 ) -> None:
     text = messages.render(kind, language, facts).text
     hours = "平日 9:00〜17:00" if language == "ja" else "9:00 to 17:00 JST, working days"
-    for said in ("割符銀行", "山田 花子", "割符試験認証局", "証明書窓口", "03-5555-0100", "desk@ca.example.jp", hours):
+    addressee = (
+        ("監査人" if language == "ja" else "auditor",) if kind is NoticeKind.CHECKPOINT else ("割符銀行", "山田 花子")
+    )
+    for said in (*addressee, "割符試験認証局", "証明書窓口", "03-5555-0100", "desk@ca.example.jp", hours):
         assert said in text
     assert "https://ca.example.jp/repository" in text
     assert "https://ca.example.jp/cps" in text

@@ -9,7 +9,6 @@ import collections
 import dataclasses
 import datetime
 import os
-import sqlite3
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from ca_server.clock import DAY, MINUTE, day_in_tokyo
 from ca_server.errors import Refusal
 from ca_server.store import Connection
 from ca_server.store.errors import Conflict
+from tests.ca_server.databases import located, raw
 from tests.ca_server.operations.bureau import OTHER, TANAKA, Bureau, Pair
 from tests.ca_server.operations.model import Line, Model, Paper, Seat
 from tests.ca_server.paper import INSTITUTION, NOW, YAMADA
@@ -50,8 +50,9 @@ class Agreement(RuleBasedStateMachine):
         super().__init__()
         self._folder = tempfile.TemporaryDirectory(prefix="warifu-walk-", dir=_IN_MEMORY)
         self.bureau = Bureau.open(Path(self._folder.name))
-        self._raw = sqlite3.connect(Path(self._folder.name) / "warifu.db", isolation_level=None)
+        self._raw = raw(located(Path(self._folder.name)))
         self._raw.execute("UPDATE institution SET last_number = ? WHERE code = ?", (LAST_NUMBER, OTHER))
+        self._raw.commit()
         self.model = _prepared(dict(self._rows("SELECT cn, serial FROM certificate")))
         self.warned: list[str] = []
         """Institutions whose administrators must be told of an attempt by the step that is taken."""
@@ -62,7 +63,7 @@ class Agreement(RuleBasedStateMachine):
         self._pairs: dict[str, Pair] = {}
         self._live: dict[str, int] = {}
         self._administrators = dict(self.model.administrators)
-        self._mails = len(self._rows("SELECT 1 FROM outbox"))
+        self._mails = {row[0] for row in self._rows("SELECT id FROM outbox")}
         self.broken = False
         self.steps = -1
         self.balanced_at = 0
@@ -125,14 +126,15 @@ class Agreement(RuleBasedStateMachine):
 
     def mails_go_to_administrators_of_their_time(self) -> None:
         """Look at the mails since the last look: a change is told to both administrators, all else to the present."""
-        mails = self._rows("SELECT kind, recipient, institution, application FROM outbox ORDER BY rowid")[self._mails :]
-        for kind, recipient, code, number in mails:
+        rows = self._rows("SELECT id, kind, recipient, institution, application FROM outbox")
+        mails = [row for row in rows if row[0] not in self._mails]
+        for _, kind, recipient, code, number in mails:
             allowed = [self.model.administrators.get(code) or self.model.papers[number].administrator]
             allowed += [self._administrators[code]] if kind == "changed" else []
             self.require(recipient in allowed, f"a {kind} mail of {code} goes to {recipient}, not to {allowed}")
-        told = collections.Counter(code for kind, _, code, _ in mails if kind == "attempt")
+        told = collections.Counter(code for _, kind, _, code, _ in mails if kind == "attempt")
         self.require(told == collections.Counter(self.warned), f"an attempt was told to {told}, not to {self.warned}")
-        self._mails += len(mails)
+        self._mails |= {row[0] for row in mails}
         self._administrators = dict(self.model.administrators)
         self.warned = []
 

@@ -6,9 +6,11 @@ with a certificate and -002 with its pair. A third institution has not registere
 """
 
 import asyncio
+import atexit
 import dataclasses
 import functools
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,11 +20,10 @@ from cryptography import x509
 
 from ca_server.authority import hierarchy
 from ca_server.authority.crl import entry_of_records
-from ca_server.authority.issuer import Issuer
+from ca_server.authority.issuer import Issuer, PlannedCertificate
 from ca_server.authority.ocsp import OcspStatus
 from ca_server.authority.profile import CertificateProfile
 from ca_server.authority.signer import Signer
-from ca_server.cli.options import acting_as
 from ca_server.clock import DAY, MINUTE
 from ca_server.domain.administrators import Administrator
 from ca_server.domain.applications import Filed, Kind, Receipt
@@ -30,11 +31,12 @@ from ca_server.domain.forms import Faulty
 from ca_server.domain.officers import Acting, Officer, Role
 from ca_server.errors import CredentialRefused, Invalid
 from ca_server.ids import new_id
-from ca_server.operations import accounts, applications, enrolment, issuance, publication
+from ca_server.operations import accounts, applications, authorization, enrolment, issuance, publication
 from ca_server.operations.books import ocsp
 from ca_server.operations.books.clear_text import Places
 from ca_server.operations.reconcile import Balance, Premises, balance
 from ca_server.store import Connection, SynchronousDatabase, credentials, officers
+from ca_server.whereabouts import Whereabouts
 from keys.csr import build_signing_request, parse_signing_request
 from keys.generate import generate
 from keys.policy import spki_sha256
@@ -42,6 +44,7 @@ from protocol import jwk
 from protocol.names import CommonName
 from protocol.renewal_info import RenewalTimes
 from protocol.vocabulary import IdentifierType
+from tests.ca_server.databases import copied, is_postgresql, located
 from tests.ca_server.paper import INSTITUTION, NOW, SEALER, Desk, an_issuance, read
 
 ISSUER = "issuing-1"
@@ -133,7 +136,7 @@ class Bureau(Desk):
     @classmethod
     def open(cls, folder: Path) -> "Bureau":
         """Open a copy of the prepared records, a minute after they were made."""
-        (folder / "warifu.db").write_bytes(_prepared())
+        copied(_prepared(is_postgresql()), folder)
         return cls._behind(folder, NOW + MINUTE)
 
     @classmethod
@@ -141,7 +144,7 @@ class Bureau(Desk):
         (folder / "public").mkdir()
         root_crl = hierarchy.make_root_crl(house().profile, house().root, (), 1, NOW)
         (folder / "public" / "root.crl").write_bytes(root_crl)
-        return cls(SynchronousDatabase(folder / "warifu.db"), now, entry=entry_of_records, folder=folder)
+        return cls(SynchronousDatabase(located(folder)), now, entry=entry_of_records, folder=folder)
 
     @property
     def crl_file(self) -> Path:
@@ -197,12 +200,16 @@ class Bureau(Desk):
 
     def enrol(self, account: str) -> str:
         """Have the PC of an account order and finalize, and return the serial of its certificate."""
+        return self.enrol_in(self._room(), account)
+
+    def enrol_in(self, room: issuance.Room, account: str) -> str:
+        """Have the PC of an account served in a room of its own, and return the serial of its certificate."""
         cn = self.records.read(accounts.show, account).cn
         request = enrolment.Request(new_id(), ((IdentifierType.PERMANENT_IDENTIFIER, cn),))
         order = self.records.write(enrolment.order, account, request, _RULES, self.now).order
         csr = parse_signing_request(build_signing_request(generate("P-256"), None))
         requested = issuance.Requested(account, order.id, csr, new_id(), "192.0.2.7", "a test")
-        facts = asyncio.run(issuance.finalize(_Awaited(self.records), self._room(), requested, self.now))
+        facts = asyncio.run(issuance.finalize(_Awaited(self.records), room, requested, self.now))
         assert facts.serial is not None
         return facts.serial
 
@@ -247,8 +254,9 @@ class Bureau(Desk):
             root=house().root.certificate,
             sealer=SEALER,
             public_folder=self.folder / "public",
-            places=Places(self.folder / "warifu.db", None),
+            places=Places(self.folder, self.folder / "warifu.db", None),
             four_eyes=True,
+            trust=self.terms.trust,
         )
         return self.records.read(balance, premises, At(self.now))
 
@@ -257,14 +265,23 @@ class Bureau(Desk):
         return [f"{book.name}: {finding}" for book in self.balance().books for finding in book.findings]
 
     def _room(self) -> issuance.Room:
-        issuer = Issuer(ISSUER, house().issuing, lambda serial: self.records.read(issuance.planned_certificate, serial))
         profile = dataclasses.replace(house().leaves, crl_partitions=self.partitions)
-        return issuance.Room(profile, issuer, _RULES, "bureau")
+        return issuance.Room(profile, self.issuer(), _RULES, "bureau", self.terms.trust)
+
+    def issuer(self) -> Issuer:
+        """Return the issuer, which demands signatures where the terms do."""
+        trust = self.terms.trust
+
+        async def look_up(serial: str) -> PlannedCertificate | None:
+            look = issuance.planned_certificate if trust is None else issuance.entitled_certificate
+            return self.records.read(look, serial)
+
+        return Issuer(ISSUER, house().issuing, look_up, trust=trust)
 
 
 def registration_officer(connection: Connection, name: str) -> Acting:
     """Return the officer who may decide, looked up in the transaction that does. Raises NotEntitled, NotFound."""
-    return acting_as(connection, name, Role.REGISTRATION)
+    return authorization.officer(connection, authorization.Asked("application submit", "bureau", name))
 
 
 def _receipt(connection: Connection, officer: str) -> Receipt:
@@ -272,15 +289,17 @@ def _receipt(connection: Connection, officer: str) -> Receipt:
 
 
 @functools.cache
-def _prepared() -> bytes:
-    with tempfile.TemporaryDirectory(prefix="warifu-bureau-") as place:
-        Desk.open(Path(place)).records.close()
-        bureau = Bureau._behind(Path(place), NOW)
-        for acting, role in ((CAROL, Role.REGISTRATION), (HELP_DESK, Role.HELP_DESK)):
-            bureau.records.write(officers.add, Officer(acting.id, acting.id, role, None, None), NOW, "login:test")
-        bureau.done(an_issuance(3))
-        bureau.done(an_issuance(2, administrator=TANAKA, institution=OTHER, institution_name=OTHER_NAME))
-        for cn in (f"{INSTITUTION}-001", f"{INSTITUTION}-002", f"{OTHER}-001"):
-            bureau.fetch(cn)
-        bureau.records.close()
-        return (Path(place) / "warifu.db").read_bytes()
+def _prepared(_: bool) -> Whereabouts:
+    """Make records that every bureau begins with a copy of, once a process and kind of database."""
+    place = Path(tempfile.mkdtemp(prefix="warifu-bureau-"))
+    atexit.register(shutil.rmtree, place)
+    Desk.open(place).records.close()
+    bureau = Bureau._behind(place, NOW)
+    for acting, role in ((CAROL, Role.REGISTRATION), (HELP_DESK, Role.HELP_DESK)):
+        bureau.records.write(officers.add, Officer(acting.id, acting.id, role, None, None), NOW, "login:test")
+    bureau.done(an_issuance(3))
+    bureau.done(an_issuance(2, administrator=TANAKA, institution=OTHER, institution_name=OTHER_NAME))
+    for cn in (f"{INSTITUTION}-001", f"{INSTITUTION}-002", f"{OTHER}-001"):
+        bureau.fetch(cn)
+    bureau.records.close()
+    return located(place)

@@ -8,7 +8,6 @@ workbook and waits for the day on which -005 is revoked.
 import asyncio
 import dataclasses
 import shutil
-import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +29,7 @@ from ca_server.operations import enrolment, issuance
 from ca_server.operations.books import ocsp
 from ca_server.operations.reconcile import Balance, balance
 from keys.csr import build_signing_request, parse_signing_request
+from tests.ca_server.databases import copied_folder, moved, raw
 from tests.ca_server.forms.workbooks import WHO, filled
 from tests.end_to_end.agency import OFFICERS, Agency
 
@@ -50,19 +50,19 @@ class Records:
         return self.folder / "public" / "issuing-1.crl"
 
     def copy(self, place: Path) -> "Records":
-        shutil.copytree(self.folder, place)
+        copied_folder(self.folder, place)
         return Records(place, self.names)
 
     def plant(self, *statements: str, **values: object) -> None:
         """Write what no operation would; a statement names things as in `:renewed`."""
-        connection = sqlite3.connect(self.folder / "warifu.db")
+        connection = raw(self.config.server.database)
         for statement in statements:
             connection.execute(statement, self.names | values)
         connection.commit()
         connection.close()
 
     def fetch(self, query: str) -> tuple[object, ...]:
-        connection = sqlite3.connect(self.folder / "warifu.db")
+        connection = raw(self.config.server.database)
         row = connection.execute(query, self.names).fetchone()
         connection.close()
         assert row is not None, query
@@ -99,7 +99,7 @@ class SigningFailed(Exception):
 class BrokenIssuer(Issuer):
     """An issuing CA whose key does not answer."""
 
-    def sign(self, serial: str) -> bytes:
+    async def sign(self, serial: str) -> bytes:
         raise SigningFailed(serial)
 
 
@@ -165,6 +165,7 @@ def real_records(tmp_path_factory: pytest.TempPathFactory) -> Records:
     _wait(lambda: records.fetch("SELECT count(*) FROM revocation WHERE published_at IS NULL") == (0,))
     agency.stop()
     shutil.copyfile(agency.scratch / "older.crl", records.folder / "older.crl")
+    moved(records.folder / "warifu.toml")
     return Records(agency.folder, _names(records) | {"account": str(account)})
 
 

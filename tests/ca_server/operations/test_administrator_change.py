@@ -1,7 +1,6 @@
 """A DCM905 hands an institution over: its safeguards, and what somebody gets who only guesses (M1)."""
 
 import dataclasses
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from ca_server.operations.accounts import Bound
 from ca_server.store import Conflict, Duplicate, accounts, audit, institutions, officers
 from protocol.names import CommonName, InstitutionCode
 from tests.ca_server.branch import Branch
+from tests.ca_server.databases import Raw, located, raw
 from tests.ca_server.operations.bureau import Bureau
 from tests.ca_server.paper import ALICE, BOB, INSTITUTION, SUZUKI, YAMADA, Desk, an_issuance, read, successor, who
 
@@ -31,8 +31,8 @@ def desk(tmp_path: Path) -> Desk:
 
 
 @pytest.fixture
-def mails(tmp_path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(tmp_path / "warifu.db")
+def mails(tmp_path: Path) -> Raw:
+    return raw(located(tmp_path))
 
 
 def change(desk: Desk, **texts: str) -> int:
@@ -48,7 +48,7 @@ def registered(desk: Desk) -> Administrator:
     return institution.administrator
 
 
-def to(mails: sqlite3.Connection, address: str) -> list[str]:
+def to(mails: Raw, address: str) -> list[str]:
     rows = mails.execute("SELECT kind FROM outbox WHERE recipient = ? ORDER BY created_at, id", (address,))
     return [kind for (kind,) in rows.fetchall()]
 
@@ -97,7 +97,7 @@ def test_a_call_back_is_recorded_once_with_number_and_person_and_only_for_a_chan
 
 
 def test_both_addresses_are_told_and_open_pairs_are_mailed_anew_to_the_new_one_only(
-    desk: Desk, mails: sqlite3.Connection
+    desk: Desk, mails: Raw
 ) -> None:
     old = Branch(desk).halves(FIRST)
     change(desk)
@@ -135,7 +135,7 @@ def test_what_was_bound_with_a_pair_that_ran_out_is_of_no_use_any_more_either(de
         branch.plan(FIRST, bound.account.id)
 
 
-def test_a_pair_that_ran_out_is_not_mailed_to_the_successor(desk: Desk, mails: sqlite3.Connection) -> None:
+def test_a_pair_that_ran_out_is_not_mailed_to_the_successor(desk: Desk, mails: Raw) -> None:
     change(desk)
     desk.pass_by(days=30)
     desk.carry_out()
@@ -154,7 +154,7 @@ def test_a_change_waits_for_a_certificate_that_is_being_made(desk: Desk) -> None
     assert registered(desk) == YAMADA
 
 
-def test_who_keeps_the_address_is_told_once(desk: Desk, mails: sqlite3.Connection) -> None:
+def test_who_keeps_the_address_is_told_once(desk: Desk, mails: Raw) -> None:
     renamed = dataclasses.replace(YAMADA, family_name="小林", furigana="こばやし たろう")
     desk.approve(desk.file(read(Kind.ADMINISTRATOR_CHANGE, who() | successor(renamed))).number)
     desk.pass_by(days=1)
@@ -181,7 +181,7 @@ def test_the_books_balance_from_the_approval_of_a_change_to_its_end(tmp_path: Pa
 
 
 def test_a_guessed_administrator_changes_nothing_and_the_registered_one_is_told(
-    desk: Desk, mails: sqlite3.Connection
+    desk: Desk, mails: Raw
 ) -> None:
     guess = who(family_name="佐藤") | successor(Administrator("悪", "人", "あく にん", "mallory@evil.example"))
     with pytest.raises(Invalid):

@@ -1,7 +1,6 @@
 """Carrying an approved application out: each half on its own day, by the running server's own rules."""
 
 import dataclasses
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,9 @@ from ca_server.domain.seats import SeatStatus
 from ca_server.errors import NotAllowed, NotEntitled
 from ca_server.operations import carrying_out
 from ca_server.operations.carrying_out import Part, Step
-from ca_server.store import seats
+from ca_server.store import institutions, seats
 from protocol.names import CommonName
+from tests.ca_server.databases import located, raw
 from tests.ca_server.paper import ALICE, Desk, a_revocation, an_issuance, no_entry, read, who
 
 FIRST = CommonName.parse("F123456-001")
@@ -41,6 +41,7 @@ def test_what_one_officer_approved_alone_is_not_carried_out_where_two_are_demand
     with pytest.raises(NotEntitled):
         desk.carry_out()
     assert desk.records.read(seats.find, FIRST) is None
+    assert desk.records.read(institutions.all_institutions) == []
     assert desk.show(number).status is Status.APPROVED
 
 
@@ -61,9 +62,9 @@ def test_what_two_officers_approved_is_carried_out_whole(desk: Desk) -> None:
 def test_what_was_altered_after_its_approval_is_not_carried_out(desk: Desk, tmp_path: Path) -> None:
     number = desk.file(an_issuance()).number
     desk.approve(number)
-    with sqlite3.connect(tmp_path / "warifu.db") as raw:
-        raw.execute("UPDATE application SET email = 'mallory@evil.example'")
-    raw.close()
+    with raw(located(tmp_path)) as outside:
+        outside.execute("UPDATE application SET email = 'mallory@evil.example'")
+    outside.close()
     with pytest.raises(NotEntitled):
         desk.carry_out()
 
@@ -127,9 +128,9 @@ def test_a_lost_certificate_is_revoked_even_where_no_number_is_left_for_its_succ
     desk.done(an_issuance(1))
     number = desk.file(read(Kind.REPLACEMENT, who() | {"cn": str(FIRST), "reason": "stolen"})).number
     desk.approve(number)
-    with sqlite3.connect(tmp_path / "warifu.db") as raw:
-        raw.execute("UPDATE institution SET last_number = 999")
-    raw.close()
+    with raw(located(tmp_path)) as outside:
+        outside.execute("UPDATE institution SET last_number = 999")
+    outside.close()
     with pytest.raises(NotAllowed, match="fewer than 1 numbers left"):
         desk.carry_out()
     assert status(desk) is SeatStatus.REVOKED

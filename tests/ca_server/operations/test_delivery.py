@@ -1,7 +1,6 @@
 """Delivering mail: what a mail server's moods do to the outbox, second by second, on a clock of the test's own."""
 
 import dataclasses
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from email.message import Message
 from pathlib import Path
@@ -20,11 +19,14 @@ from ca_server.operations.letters import Letters
 from ca_server.store import Database, SynchronousDatabase, institutions, outbox, tables
 from ca_server.store.institutions import Institution
 from ca_server.store.outbox import Mail
+from ca_server.whereabouts import Whereabouts
 from keys.sealing import Sealer
 from protocol.names import InstitutionCode
+from tests.ca_server.databases import fresh, raw
 
 NOON = 1_795_402_800
 STALL_SECONDS = 20
+
 YAMADA = "yamada@midori.example"
 AWAY = Outage("no connection could be made.")
 LATER = Deferred("The mail server answered 451 to the addressee.")
@@ -37,7 +39,7 @@ class Place:
     """A post office, the records it works on, the mail server that it meets, and the clock of all three."""
 
     database: Database
-    path: Path
+    where: Whereabouts
     now: int = NOON
     answer: Callable[[str], Outcome] = lambda _: Accepted()
     stalls: bool = False
@@ -85,11 +87,11 @@ class Place:
         return [row["action"] for row in self._read("audit") if row["action"].startswith("mail ")]
 
     def _read(self, table: str) -> list[dict[str, Any]]:
-        connection = sqlite3.connect(self.path)
-        connection.row_factory = sqlite3.Row
-        rows = connection.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
+        connection = raw(self.where)
+        names = tables.metadata.tables[table].columns.keys()
+        rows = connection.execute(f"SELECT {', '.join(names)} FROM {table} ORDER BY id").fetchall()
         connection.close()
-        return [dict(row) for row in rows]
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     def tries(self) -> list[int]:
         """Return the moments of the tries, in seconds since noon."""
@@ -98,16 +100,14 @@ class Place:
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    path = tmp_path / "warifu.db"
-    path.touch()
+    where = fresh(tmp_path)
     administrator = Administrator("山田", "太郎", "やまだ たろう", YAMADA)
     institution = Institution(InstitutionCode.parse("F123456"), "みどり銀行", administrator, "ja", 0, NOON)
-    records = SynchronousDatabase(path)
-    records.write(tables.metadata.create_all)
+    records = SynchronousDatabase(where)
     records.write(institutions.register, institution, NOON, "test")
     records.close()
-    database = await Database.open(path)
-    yield Place(database, path)
+    database = await Database.open(where)
+    yield Place(database, where)
     await database.close()
 
 
@@ -337,7 +337,7 @@ async def test_a_try_that_took_too_long_changes_nothing_once_another_server_trie
     def steal(_: str) -> Outcome:
         for row in place.rows("pending"):
             if row["attempts"] == 1:
-                connection = sqlite3.connect(place.path)
+                connection = raw(place.where)
                 connection.execute("UPDATE outbox SET attempts = 2, next_try = ? WHERE id = ?", (again, row["id"]))
                 connection.commit()
                 connection.close()

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from ca_server.operations import applications, invitation, suspension
 from ca_server.store import applications as records
 from ca_server.store import audit, credentials
 from protocol.names import CommonName
+from tests.ca_server.databases import Raw, located, raw
 from tests.ca_server.paper import (
     ALICE,
     BOB,
@@ -40,19 +40,17 @@ def desk(tmp_path: Path) -> Desk:
 
 
 @pytest.fixture
-def mails(tmp_path: Path) -> sqlite3.Connection:
+def mails(tmp_path: Path) -> Raw:
     """The records, to look at from outside."""
-    return sqlite3.connect(tmp_path / "warifu.db")
+    return raw(located(tmp_path))
 
 
-def sent(mails: sqlite3.Connection, kind: str) -> list[tuple[str, str | None, str | None]]:
+def sent(mails: Raw, kind: str) -> list[tuple[str, str | None, str | None]]:
     """Return (recipient, CN, attempt) of each mail of a kind."""
     return mails.execute("SELECT recipient, cn, attempt FROM outbox WHERE kind = ?", (kind,)).fetchall()
 
 
-def test_a_strangers_form_is_refused_logged_and_told_to_the_registered_administrator(
-    desk: Desk, mails: sqlite3.Connection
-) -> None:
+def test_a_strangers_form_is_refused_logged_and_told_to_the_registered_administrator(desk: Desk, mails: Raw) -> None:
     desk.done(an_issuance(1))
     with pytest.raises(Invalid) as refusal:
         desk.file(a_revocation(FIRST, reason="disposed", **STRANGER))
@@ -65,7 +63,7 @@ def test_a_strangers_form_is_refused_logged_and_told_to_the_registered_administr
 
 
 def test_an_urgent_form_of_a_stranger_is_kept_as_returned_and_answered_to_the_registered_administrator(
-    desk: Desk, mails: sqlite3.Connection
+    desk: Desk, mails: Raw
 ) -> None:
     desk.done(an_issuance(1))
     filed = desk.file(a_revocation(FIRST, reason="stolen", **STRANGER))
@@ -140,7 +138,7 @@ def test_a_cn_that_was_never_assigned_cannot_be_named(desk: Desk) -> None:
 
 @pytest.mark.parametrize(("kind", "asked"), [(Kind.ISSUANCE, 3), (Kind.REPLACEMENT, 1)])
 def test_nothing_is_filed_for_more_certificates_than_numbers_are_left(
-    desk: Desk, mails: sqlite3.Connection, kind: Kind, asked: int
+    desk: Desk, mails: Raw, kind: Kind, asked: int
 ) -> None:
     desk.done(an_issuance(1))
     with mails:
@@ -151,9 +149,7 @@ def test_nothing_is_filed_for_more_certificates_than_numbers_are_left(
         desk.file(read(kind, who() | sheet))
 
 
-def test_a_withdrawn_application_is_not_carried_out_and_the_administrator_is_told(
-    desk: Desk, mails: sqlite3.Connection
-) -> None:
+def test_a_withdrawn_application_is_not_carried_out_and_the_administrator_is_told(desk: Desk, mails: Raw) -> None:
     number = desk.file(an_issuance(1)).number
     desk.approve(number)
     desk.records.write(applications.withdraw, number, BOB, "no budget", desk.now)
@@ -198,7 +194,7 @@ def test_the_file_of_a_form_is_kept_sealed_until_its_time_is_over(desk: Desk) ->
     assert desk.records.read(records.kept_file, filed.number) == (digest, None, NOW + 10 * DAY)
 
 
-def test_a_pair_that_ran_out_unused_is_told_once(desk: Desk, mails: sqlite3.Connection) -> None:
+def test_a_pair_that_ran_out_unused_is_told_once(desk: Desk, mails: Raw) -> None:
     desk.done(an_issuance(1))
     assert desk.records.write(invitation.expire, NOW + 30 * DAY - 1) == 0
     assert desk.records.write(invitation.expire, NOW + 30 * DAY) == 1
@@ -207,9 +203,7 @@ def test_a_pair_that_ran_out_unused_is_told_once(desk: Desk, mails: sqlite3.Conn
     assert desk.records.read(credentials.live_of_seat, CommonName.parse(FIRST)) == []
 
 
-def test_a_form_whose_before_is_the_registered_one_is_received_and_the_old_address_told(
-    desk: Desk, mails: sqlite3.Connection
-) -> None:
+def test_a_form_whose_before_is_the_registered_one_is_received_and_the_old_address_told(desk: Desk, mails: Raw) -> None:
     desk.done(an_issuance(1))
     change = {f"new_{name}": text for name, text in dataclasses.asdict(SUZUKI).items()} | {"change_reason": "other"}
     desk.file(read(Kind.ADMINISTRATOR_CHANGE, who() | change))

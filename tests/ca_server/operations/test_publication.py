@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import dataclasses
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,10 +19,11 @@ from ca_server.clock import DAY, HOUR, MINUTE
 from ca_server.domain.reasons import Reason
 from ca_server.operations import publication, suspension
 from ca_server.operations.revocation import Decision, revoke_seat
-from ca_server.store import Conflict, certificates, leases, outbox, revocations
+from ca_server.store import Conflict, SynchronousDatabase, certificates, leases, outbox, revocations
 from keys.generate import generate
 from protocol.names import CommonName
 from protocol.vocabulary import RevocationReason
+from tests.ca_server.databases import copied, located, raw
 from tests.ca_server.operations.bureau import ISSUER, At, Bureau, _Awaited, house
 from tests.ca_server.paper import ALICE, NOW
 
@@ -88,13 +88,13 @@ def revoke(bureau: Bureau, cn: CommonName = FIRST) -> None:
 
 def in_partitions(bureau: Bureau, count: int) -> publication.Press:
     """Put the certificates on record in partitions by their serial numbers, as their plans would have."""
-    with contextlib.closing(sqlite3.connect(bureau.folder / "warifu.db")) as raw:
-        serials = [row[0] for row in raw.execute("SELECT serial FROM certificate")]
+    with contextlib.closing(raw(located(bureau.folder))) as outside:
+        serials = [row[0] for row in outside.execute("SELECT serial FROM certificate")]
         profile = dataclasses.replace(house().leaves, crl_partitions=count)
         for each in serials:
             partition = profile.partition(int(each, 16))
-            raw.execute("UPDATE certificate SET partition = ? WHERE serial = ?", (partition, each))
-        raw.commit()
+            outside.execute("UPDATE certificate SET partition = ? WHERE serial = ?", (partition, each))
+        outside.commit()
     return dataclasses.replace(bureau.press, partitions=count)
 
 
@@ -119,13 +119,14 @@ def test_numbers_rise_by_one_from_list_to_list(bureau: Bureau) -> None:
 
 
 def test_after_a_restore_the_number_is_above_the_published_files(bureau: Bureau) -> None:
-    before = (bureau.folder / "warifu.db").read_bytes()
+    backup = bureau.folder / "backup"
+    backup.mkdir()
+    bureau.records.close()
+    copied(located(bureau.folder), backup)
+    bureau.records = SynchronousDatabase(located(bureau.folder))
     numbers = [bureau.publish() for _ in range(3)]
     bureau.records.close()
-    for left in bureau.folder.glob("warifu.db-*"):
-        left.unlink()
-    (bureau.folder / "warifu.db").write_bytes(before)
-    restored = dataclasses.replace(bureau, records=type(bureau.records)(bureau.folder / "warifu.db"))
+    restored = dataclasses.replace(bureau, records=SynchronousDatabase(located(backup)))
     assert restored.publish() == max(numbers) + 1
     assert restored.findings() == []
 
@@ -242,11 +243,11 @@ def test_a_server_waits_while_another_publishes(bureau: Bureau) -> None:
     assert publish(bureau, holder="other") == 2
 
 
-def test_a_server_that_died_keeps_others_from_publishing_for_a_minute_and_itself_not_at_all(bureau: Bureau) -> None:
+def test_a_server_that_died_keeps_others_from_publishing_for_seconds_and_itself_not_at_all(bureau: Bureau) -> None:
     def die() -> None:
         raise Died
 
-    for holder, seconds, number in (("bureau", 0, 2), ("other", MINUTE, 4)):
+    for holder, seconds, number in (("bureau", 0, 2), ("other", publication._LEASE_SECONDS, 4)):
         with pytest.raises(Died):
             publish(bureau, records=Meddled(bureau, certificates.crl_entries, die))
         if seconds:

@@ -22,6 +22,7 @@ BOOKS = (
     "OCSP ready",
     "mails",
     "audit",
+    "audit tree",
     "secrets",
 )
 
@@ -260,8 +261,8 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("'credential made' about {live}", no_entry("credential made")),
         ("'account bound' about account:{account}", no_entry("account bound")),
         ("'institution registered' about F123456", no_entry("institution registered")),
-        ("'officer added' about 佐藤 花子", no_entry("officer added")),
-        ("'officer disabled' about 佐藤 花子", "UPDATE officer SET disabled_at = added_at + 9"),
+        ("'officer added' about officer:{examiner}", no_entry("officer added")),
+        ("'officer disabled' about officer:{examiner}", "UPDATE officer SET disabled_at = added_at + 9"),
         ("'CRL published' about issuing-1", no_entry("CRL published")),
         ("'mail sent' about", no_entry("mail sent")),
         ("'application received' about application:1", no_entry("application received")),
@@ -270,6 +271,16 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("{third} was planned, says an entry", "DELETE FROM certificate WHERE serial = :third"),
         ("{third} was issued, says an entry", third("der = NULL")),
         ("cannot be read", "UPDATE audit SET detail = '[]' WHERE action = 'certificate planned'"),
+    ],
+    "audit tree": [
+        ("Entry 2 was changed", "UPDATE audit SET subject = 'another' WHERE place = 2"),
+        ("Entry 3 does not stand where it belongs", "DELETE FROM audit WHERE place = 2"),
+        ("Entry 0 was changed", "UPDATE audit_tile SET hashes = x'00' WHERE level = 0"),
+        ("are on record with a place", "UPDATE audit SET place = 1000000 WHERE place = (SELECT max(place) FROM audit)"),
+        ("The log of F123456 is not that of its certificates", "UPDATE institution_log SET size = size + 1"),
+        ("The log of an institution is missing", "DELETE FROM institution_log"),
+        ("A checkpoint cannot be believed", "UPDATE checkpoint SET note = replace(note, 'time 2', 'time 3')"),
+        ("stands behind", "UPDATE checkpoint SET size = size + 1 WHERE size = (SELECT min(size) FROM checkpoint)"),
     ],
     "secrets": [
         ("binding of the account {account} of F123456-003", "UPDATE account SET binding_sealed = x'7b7d'"),

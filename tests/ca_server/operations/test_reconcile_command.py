@@ -10,6 +10,7 @@ from ca_server.cli import cli
 from ca_server.cli.output import DONE, FAILURE, PERSON, run
 from ca_server.clock import DAY, SystemClock
 from ca_server.operations import reconcile
+from tests.ca_server.databases import contents, remove
 from tests.ca_server.operations.conftest import Records
 
 
@@ -48,13 +49,13 @@ def test_the_document_names_every_book_with_its_findings(records: Records, capsy
 
 def test_nothing_is_written_and_the_ca_key_is_not_opened(records: Records) -> None:
     records.config.authority.issuing_key.unlink()
-    before = (records.folder / "warifu.db").read_bytes()
+    before = contents(records.config.server.database)
     assert command(records) == DONE
-    assert (records.folder / "warifu.db").read_bytes() == before
+    assert contents(records.config.server.database) == before
 
 
 def test_a_database_that_is_not_there_is_a_failure(records: Records) -> None:
-    (records.folder / "warifu.db").unlink()
+    remove(records.config.server.database)
     assert command(records) == FAILURE
 
 

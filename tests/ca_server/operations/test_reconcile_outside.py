@@ -3,7 +3,6 @@
 import datetime
 import email.message
 import hashlib
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from keys.policy import spki_sha256
 from protocol import base64url
 from protocol.credential import grouped, mac_key
 from protocol.vocabulary import RevocationReason
+from tests.ca_server.databases import raw
 from tests.ca_server.operations.conftest import Records, plan
 
 Change = Callable[[x509.CertificateBuilder, x509.Certificate], x509.CertificateBuilder]
@@ -315,7 +315,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _all(records: Records, query: str) -> list[tuple[bytes]]:
-    connection = sqlite3.connect(records.folder / "warifu.db")
+    connection = raw(records.config.server.database)
     rows = connection.execute(query).fetchall()
     connection.close()
     return rows

@@ -18,6 +18,7 @@ from ca_server.operations import applications, renewal, suspension
 from ca_server.store import SynchronousDatabase, certificates, credentials, seats
 from ca_server.store import applications as application_records
 from protocol.names import CommonName
+from tests.ca_server.databases import located
 from tests.ca_server.operations.bureau import Bureau
 from tests.ca_server.operations.watch import queued
 from tests.ca_server.paper import ALICE, INSTITUTION, a_revocation
@@ -69,7 +70,7 @@ class Walk:
                 bureau.now -= days * DAY
             case "restart":
                 records.close()
-                bureau.records = SynchronousDatabase(bureau.folder / "warifu.db")
+                bureau.records = SynchronousDatabase(located(bureau.folder))
             case "suspend" if status is SeatStatus.ACTIVE and self._is_valid():
                 request = suspension.Request(Reason.LOST, "みどり銀行 山田様", ALICE)
                 records.write(suspension.suspend, CN, request, bureau.entry, now)

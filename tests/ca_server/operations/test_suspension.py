@@ -1,6 +1,5 @@
 """On a telephone call: a CN is revoked or suspended at once, its form is owed and asked for, a release restores all."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from ca_server.operations import applications, publication, suspension
 from ca_server.store import audit, calls, certificates, credentials, seats
 from protocol.names import CommonName
 from tests.ca_server.branch import Branch
+from tests.ca_server.databases import located, raw
 from tests.ca_server.operations.bureau import Bureau
 from tests.ca_server.paper import ALICE, BOB, YAMADA, Desk, a_revocation, an_issuance, no_entry
 
@@ -65,9 +65,9 @@ def shown(desk: Desk) -> list[int | None]:
 
 def asked(desk: Desk, tmp_path: Path) -> int:
     """Return how many mails asked for the form."""
-    with sqlite3.connect(tmp_path / "warifu.db") as raw:
-        (count,) = raw.execute("SELECT count(*) FROM outbox WHERE kind = 'form-owed'").fetchone()
-    raw.close()
+    with raw(located(tmp_path)) as outside:
+        (count,) = outside.execute("SELECT count(*) FROM outbox WHERE kind = 'form-owed'").fetchone()
+    outside.close()
     return int(count)
 
 
@@ -118,10 +118,12 @@ def test_relying_systems_read_of_a_hold_on_the_crl_and_find_no_trace_of_it_after
 def test_the_administrator_is_told_of_a_suspension_and_of_its_release(desk: Desk, tmp_path: Path) -> None:
     suspend(desk)
     desk.records.write(suspension.release, FIRST, ALICE.actor, desk.now)
-    with sqlite3.connect(tmp_path / "warifu.db") as raw:
-        told = raw.execute("SELECT kind, recipient, cn FROM outbox WHERE call_id IS NOT NULL ORDER BY rowid").fetchall()
-    raw.close()
-    assert told == [(kind, YAMADA.email, str(FIRST)) for kind in ("suspended", "released")]
+    with raw(located(tmp_path)) as outside:
+        told = outside.execute(
+            "SELECT kind, recipient, cn FROM outbox WHERE call_id IS NOT NULL ORDER BY created_at, id"
+        ).fetchall()
+    outside.close()
+    assert sorted(map(tuple, told)) == [(kind, YAMADA.email, str(FIRST)) for kind in ("released", "suspended")]
 
 
 def test_the_log_says_who_took_a_call_and_why_but_not_who_called(desk: Desk) -> None:

@@ -5,8 +5,6 @@ Whoever tries knows what stands on a form, holds the channel that it comes by, o
 
 import dataclasses
 import json
-import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from ca_server.domain.administrators import Administrator
 from ca_server.domain.applications import Kind
 from ca_server.domain.officers import Officer, Role
 from ca_server.store import SynchronousDatabase, audit, officers
+from tests.ca_server.databases import copied_folder, moved, raw
 from tests.ca_server.forms.workbooks import Entries, filled
 from tests.ca_server.operations.bureau import OTHER, OTHER_NAME, TANAKA
 from tests.ca_server.paper import ALICE, BOB, INSTITUTION, YAMADA, Desk, read, successor, who
@@ -40,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     folder, now = tmp_path_factory.mktemp("made") / "ca", SystemClock().now() - 60
     urls = ("--public-url", "https://ca.example:8443", "--http-url", "http://ca.example:8080")
     assert run(cli, ["init", "--directory", str(folder), *urls, "--non-interactive"]) == DONE
-    config = load(folder / "warifu.toml")
+    config = load(moved(folder / "warifu.toml"))
     terms = carrying_out_terms(config, keyring.load_sealer(config))
     desk = Desk(SynchronousDatabase(config.server.database), now, terms)
     roles = {ALICE.id: Role.REGISTRATION, BOB.id: Role.REGISTRATION, HELP_DESK: Role.HELP_DESK}
@@ -56,7 +55,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
 @pytest.fixture
 def folder(made: tuple[Path, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it for one test."""
-    shutil.copytree(made[0], tmp_path / "ca")
+    copied_folder(made[0], tmp_path / "ca")
     monkeypatch.setenv("WARIFU_CONFIG", str(tmp_path / "ca" / "warifu.toml"))
     return tmp_path / "ca"
 
@@ -79,11 +78,11 @@ def command(folder: Path, capsys: pytest.CaptureFixture[str]) -> Command:
 class Records:
     """What an attempt may have left in the records, looked at from outside."""
 
-    raw: sqlite3.Connection
+    raw: Any
 
     def attempts(self) -> list[tuple[str, str | None, str]]:
         """Return (recipient, CN, attempt) of each mail that tells of one."""
-        query = "SELECT recipient, cn, attempt FROM outbox WHERE kind = 'attempt' ORDER BY rowid"
+        query = "SELECT recipient, cn, attempt FROM outbox WHERE kind = 'attempt' ORDER BY created_at, cn"
         return self.raw.execute(query).fetchall()
 
     def logged(self, subject: str, action: str) -> list[tuple[str, str]]:
@@ -106,7 +105,7 @@ class Records:
 @pytest.fixture
 def records(folder: Path) -> Iterator[Records]:
     """The records; at the end they stand as they stood, and no mail went to anybody new."""
-    opened = Records(sqlite3.connect(f"file:{folder / 'warifu.db'}?mode=ro", uri=True))
+    opened = Records(raw(load(folder / "warifu.toml").server.database))
     before = opened.standing()
     yield opened
     assert opened.standing() == before
@@ -206,7 +205,7 @@ def test_who_filed_or_examined_approves_in_no_spelling_and_the_try_is_logged(
     command("application", "examine", number, "--officer", examines)
     for spelling in ("alice", "ＡＬＩＣＥ"):
         command("application", "approve", number, "--officer", spelling, code=REFUSED)
-    database = SynchronousDatabase(folder / "warifu.db")
+    database = SynchronousDatabase(load(folder / "warifu.toml").server.database)
     entries = [entry for entry in database.read(audit.of_subject, f"application:{number}") if "refused" in entry[2]]
     database.close()
     assert [action for _, _, action, _ in entries] == ["approval refused"] * 2

@@ -1,6 +1,8 @@
 """What is answered to a question in every situation, and that nothing is called good from ignorance."""
 
+import asyncio
 import dataclasses
+import functools
 import itertools
 import logging
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from cryptography.x509.ocsp import OCSPCertStatus, OCSPResponseStatus
 
 from ca_server.authority import der, ocsp
 from ca_server.clock import DAY, HOUR, moment
-from ca_server.responder.answers import Answer, Answers
+from ca_server.responder.answers import Answer, Answers, Waits
 from ca_server.responder.ready import NO_SIGNER, Entry
 from keys.algorithms import verify
 from protocol.vocabulary import RevocationReason
@@ -129,13 +131,27 @@ STRANGER = fresh_signer(the_house().now)
 
 
 @pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as running:
+        yield running
+
+
+@pytest.fixture
 def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL, "warifu.trouble")
 
 
+@pytest.mark.parametrize("distant", [False, True])
 @pytest.mark.usefixtures("quiet")
-def test_every_situation_has_its_answer_and_ignorance_is_never_good(stand: Stand) -> None:
+def test_every_situation_has_its_answer_and_ignorance_is_never_good(
+    stand: Stand, runner: asyncio.Runner, distant: bool
+) -> None:
+    async def ask_later(issuer: str, serial: str) -> ocsp.OcspStatus:
+        return stand.register.told(issuer, serial)
+
     def ask(issuer: str, serial: str) -> ocsp.OcspStatus:
+        if distant:
+            raise Waits(functools.partial(ask_later, issuer, serial))
         return stand.register.told(issuer, serial)
 
     answering = {
@@ -146,7 +162,8 @@ def test_every_situation_has_its_answer_and_ignorance_is_never_good(stand: Stand
     for serial, situation in enumerate(situations(), start=2**100):
         prepared(stand, situation, serial)
         entry = stand.kept(serial)
-        answer = answering[situation.store].answer(question(serial, situation.algorithm, situation.nonce))
+        answers, asked = answering[situation.store], question(serial, situation.algorithm, situation.nonce)
+        answer = runner.run(answers.awaited(asked)) if distant else answers.answer(asked)
         word, was_ready = _judged(answer, serial, situation, stand.clock.now())
         assert (word, was_ready and _is_of(answer, entry, situation)) == situation.expected(), situation
         assert word is not GOOD or situation.may_be_good(), situation

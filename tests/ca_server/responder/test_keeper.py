@@ -142,12 +142,11 @@ def test_a_beat_is_of_the_moment_before_the_question(stand: Stand) -> None:
 
 def test_far_behind_it_takes_facts_first_and_signs_afterwards(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PLACES_AT_ONCE", 50)
-    monkeypatch.setattr(module, "_FAR_BEHIND", 100)
     for serial in range(1, 501):
         stand.register.set(serial, HOLD if serial % 5 == 0 else None, at=stand.clock.now())
     stand.keeper.follow()
     unsigned = [serial for serial in range(1, 501) if stand.kept(serial).signer == NO_SIGNER]
-    assert unsigned == list(range(1, 401))
+    assert unsigned == list(range(1, 451))
     assert [stand.ask(serial).certificate_status for serial in (4, 5, 499, 500, 501)] == [
         GOOD, REVOKED, GOOD, REVOKED, UNKNOWN,
     ]  # fmt: skip
@@ -274,7 +273,6 @@ def test_whatever_interrupts_it_what_is_kept_is_what_the_records_tell(
 ) -> None:
     """Random moves, restarts, outages, restores and full disks; after each quiet moment the two are compared."""
     monkeypatch.setattr(module, "_PLACES_AT_ONCE", 7)
-    monkeypatch.setattr(module, "_FAR_BEHIND", 20)
     chance = random.Random(11)
     backup = Register()
     compared = 0

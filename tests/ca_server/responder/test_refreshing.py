@@ -12,6 +12,7 @@ from ca_server.responder import keeper as module
 from ca_server.responder.ready import NO_SIGNER, Keeping
 from protocol.vocabulary import RevocationReason
 from tests.ca_server.responder.stand import (
+    Away,
     Stand,
     assert_ready,
     fresh_signer,
@@ -140,3 +141,31 @@ def test_an_answer_ends_with_its_signer(stand: Stand) -> None:
     stand.keeper.follow()
     assert stand.kept(5).next_update == end
     assert_ready(stand, 5, GOOD)
+
+
+def test_the_keeper_tells_how_old_the_oldest_answer_is_and_when_it_read_the_changes(stand: Stand) -> None:
+    for serial in range(1, 6):
+        stand.register.set(serial)
+    stand.keeper.follow()
+    stand.refresh_all()
+    signed_at = stand.clock.now()
+    assert (stand.keeper.oldest, stand.keeper.read_at) == (signed_at, signed_at)
+    stand.clock.pass_by(seconds=HOUR // 4 - HOUR // 16)
+    stand.register.set(6)
+    stand.keeper.follow()
+    changed_at = stand.clock.now()
+    stand.clock.pass_by(seconds=HOUR // 16)
+    stand.refresh_all()
+    moments = {entry.this_update for _, entry in stand.keeping.walk(b"", 10)}
+    assert moments == {changed_at, stand.clock.now()}
+    assert stand.keeper.oldest == changed_at
+    stand.register.is_away = True
+    with pytest.raises(Away):
+        stand.keeper.follow()
+    assert stand.keeper.read_at == changed_at
+
+
+def test_where_nothing_is_kept_there_is_no_oldest_answer(stand: Stand) -> None:
+    stand.keeper.follow()
+    stand.refresh_all()
+    assert stand.keeper.oldest == 0

@@ -21,7 +21,7 @@ if role == "worker":
 print("ready", flush=True)
 threading.Thread(target=lambda: sys.stdin.readline() and None or __import__("os")._exit(0), daemon=True).start()
 while not (role == "worker" and (folder / "end").exists()):
-    if not (role == "worker" and (folder / "silent").exists()): print("there", flush=True)
+    if not (role == "worker" and (folder / "silent").exists()): print("there again=3 alarms=1", flush=True)
     time.sleep(0.05)
 """
 
@@ -34,6 +34,7 @@ class Place:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
+        self.supervisor = Supervisor([sys.executable, "-c", SCRIPT, str(folder)], 1, ("127.0.0.1", self.port))
 
     @property
     def started(self) -> int:
@@ -64,12 +65,11 @@ async def until(seen: Callable[[], bool]) -> None:
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     """One worker and a keeper at work."""
     made = Place(tmp_path)
-    running = Supervisor([sys.executable, "-c", SCRIPT, str(tmp_path)], 1, ("127.0.0.1", made.port))
-    await running.open()
-    await running.start()
+    await made.supervisor.open()
+    await made.supervisor.start()
     yield made
     made.have("end")
-    await running.stop()
+    await made.supervisor.stop()
 
 
 async def test_a_worker_that_ended_is_started_again_and_its_socket_stays(place: Place) -> None:
@@ -77,6 +77,17 @@ async def test_a_worker_that_ended_is_started_again_and_its_socket_stays(place: 
     await until(lambda: place.started == 2)
     assert place.is_open()
     place.have_no("end")
+
+
+async def test_what_a_worker_counted_is_not_forgotten_when_the_next_one_counts_from_the_beginning(place: Place) -> None:
+    def counted(name: str) -> int:
+        return place.supervisor.places()[1].numbers[name]
+
+    await until(lambda: counted("again") == 3)
+    place.have("end")
+    await until(lambda: place.started >= 2)
+    place.have_no("end")
+    await until(lambda: (counted("again"), counted("alarms")) == (6, 2))
 
 
 async def test_when_there_is_no_process_to_be_had_it_is_tried_again(

@@ -43,7 +43,7 @@ async def test_a_full_disk_fails_one_operation_and_keeps_the_rest(database: Data
     assert isinstance(full.__cause__, sqlite3.OperationalError)
     assert full.__cause__.sqlite_errorname == "SQLITE_FULL"
     assert outcomes == [f"{n:02}" for n in range(40) if n != 17]
-    assert database.look(names) == outcomes
+    assert await database.lookup(names) == outcomes
     assert runs.count("16") == runs.count("17") == 2  # else this disk was never full in a batch
     with pytest.raises(Unavailable):
         await database.write(swallow)
@@ -70,7 +70,7 @@ async def test_a_commit_that_fails_keeps_the_neighbours(database: Database) -> N
     )
     assert "FOREIGN KEY" in str(offender)
     assert (first, second) == ("1", "wanted by two")
-    assert database.look(names) == ["1", "wanted by two"]
+    assert await database.lookup(names) == ["1", "wanted by two"]
 
 
 async def test_a_foreign_lock_is_waited_for_while_the_loop_goes_on(database: Database, path: Path) -> None:
@@ -80,7 +80,7 @@ async def test_a_foreign_lock_is_waited_for_while_the_loop_goes_on(database: Dat
     turns = 0
     while time.monotonic() < begun + 0.3:
         await asyncio.sleep(0.01)
-        assert database.look(names) == []
+        assert await database.lookup(names) == []
         turns += 1
     assert turns > 10
     assert not writing.done()
@@ -92,7 +92,7 @@ async def test_a_foreign_lock_that_stays_fails_the_whole_batch_once(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each of the batch alone would wait as long again, and 64 of them for minutes."""
-    monkeypatch.setattr("ca_server.store.database._SECONDS_FOR_A_LOCK", 0.2)
+    monkeypatch.setattr("ca_server.store.sqlite._SECONDS_FOR_A_LOCK", 0.2)
     database = await Database.open(path)
     lock = ForeignLock(path)
     begun = time.monotonic()
@@ -101,7 +101,7 @@ async def test_a_foreign_lock_that_stays_fails_the_whole_batch_once(
     assert all(isinstance(outcome, Unavailable) and outcome.__cause__ is not None for outcome in outcomes)
     lock.release()
     assert await database.write(add, "later") == "later"
-    assert database.look(names) == ["later"]
+    assert await database.lookup(names) == ["later"]
     await database.close()
 
 
@@ -146,13 +146,13 @@ async def test_an_operation_cannot_end_the_transaction_of_its_neighbours(
     )
     assert [outcomes[0], outcomes[2]] == ["1", "2"]
     answered = ["1", "2"] if isinstance(outcomes[1], Exception) else ["1", "2", "offender"]
-    assert database.look(names) == answered
+    assert await database.lookup(names) == answered
     if swallowed:
         assert outcomes[1] == "offender" or isinstance(outcomes[1], Unavailable)
     else:
         assert isinstance(outcomes[1], Exception)
     assert await database.write(add, "later") == "later"
-    assert database.look(names) == sorted([*answered, "later"])
+    assert await database.lookup(names) == sorted([*answered, "later"])
 
 
 async def test_the_next_batch_has_another_connection_after_trouble(
@@ -181,7 +181,7 @@ async def test_the_next_batch_has_another_connection_after_trouble(
     assert list(answers) == ["1", "2"]
     assert runs == ["1", "2", "1", "2"]
     assert await database.write(counted, "3") == "3"
-    assert database.look(names) == ["1", "2", "3"]
+    assert await database.lookup(names) == ["1", "2", "3"]
 
 
 async def test_an_operation_that_raises_stop_iteration_is_answered_too(database: Database) -> None:

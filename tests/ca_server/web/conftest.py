@@ -10,6 +10,7 @@ import pytest
 from ca_server import pages
 from ca_server.web.enrolment_page import EnrolmentPage
 from ca_server.web.look import Look
+from tests.ca_server.web import scenes
 from tests.ca_server.web.caller import Caller
 from tests.ca_server.web.office import Folder, Office, configured
 
@@ -61,3 +62,16 @@ async def owner(office: Office, holder: Caller) -> Caller:
     """A client that has the certificate of F123456-001."""
     await holder.enrol()
     return holder
+
+
+@pytest.fixture(scope="session")
+def wide(folder: Folder, tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """The same with more seats, and another institution."""
+    return scenes.widened(folder, tmp_path_factory.mktemp("wide"))
+
+
+@pytest.fixture
+async def stage(wide: Folder, tmp_path: Path) -> AsyncIterator[scenes.Stage]:
+    """A running CA with seats for scenes."""
+    async with Office(wide, configured(wide, tmp_path, {})).open() as running:
+        yield scenes.Stage(running)

@@ -26,6 +26,7 @@ from ca_server.domain.applications import Filed, Receipt
 from ca_server.domain.credentials import CredentialKind
 from ca_server.domain.officers import Acting, Officer, Role
 from ca_server.domain.reasons import Reason
+from ca_server.fellows import Alone
 from ca_server.ids import new_id
 from ca_server.operations import applications, carrying_out, invitation, publication, revocation, suspension
 from ca_server.operations.revocation import Decision
@@ -33,6 +34,7 @@ from ca_server.store import credentials, officers, outbox
 from protocol.credential import mac_key
 from protocol.names import CommonName
 from protocol.vocabulary import RevocationReason
+from tests.ca_server.databases import copied, moved
 from tests.ca_server.paper import an_issuance
 from tests.ca_server.plain import PlainClient, answers_of
 from tests.ca_server.web.caller import Caller
@@ -53,6 +55,9 @@ class TurnedClock:
 
     def now(self) -> int:
         return self._now
+
+    def set_back(self) -> int:
+        return 0
 
     def pass_by(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: int = 0) -> None:
         """Let time pass; a negative amount turns the clock back."""
@@ -90,7 +95,7 @@ class Folder:
         init = [str(Path(sys.executable).with_name("warifu-ca")), "init", "--non-interactive", "--json"]
         urls = ["--public-url", "https://ca.example:8443", "--http-url", "http://ca.example:8080"]
         subprocess.run([*init, "--directory", str(folder / "ca"), *urls], check=True, capture_output=True, timeout=60)
-        config = load(folder / "ca" / "warifu.toml")
+        config = load(moved(folder / "ca" / "warifu.toml"))
         made_at = int(time.time())
         authority = config.authority
         issuing = keyring.load_signer(
@@ -140,9 +145,10 @@ class Office:
 
     async def start(self) -> None:
         self.database = await store.Database.open(self.config.server.database)
+        self.records = store.SynchronousDatabase(self.config.server.database)
         ocsp_key = keyring.OcspKey(self.config, self.config.authority, self.folder.ocsp)
         in_use = keyring.AuthorityKeys(self.config.authority.issuer, self.folder.issuing, ocsp_key)
-        wiring = self.wiring = app._Wiring(self.config, self.clock, self.database, (in_use,))
+        wiring = self.wiring = app._Wiring(self.config, self.clock, self.database, (in_use,), Alone(self.clock))
         self.public = await _served(wiring.public())
         answers = answers_of(self.database, (in_use,), self.clock)
         self.plain = await PlainClient.opened(answers, self.config.server.public_folder, self.clock)
@@ -151,6 +157,7 @@ class Office:
         await self.public.close()
         await self.plain.close()
         await self.database.close()
+        self.records.close()
 
     async def restart(self) -> None:
         """Stop the server and start it again on the same records."""
@@ -165,7 +172,7 @@ class Office:
         return await self.database.write(operation, *arguments, **named)
 
     def look(self, operation: "store.database.Operation[P, R]", *arguments: P.args, **named: P.kwargs) -> R:
-        return self.database.look(operation, *arguments, **named)
+        return self.records.read(operation, *arguments, **named)
 
     def cn(self, number: int) -> CommonName:
         return CommonName.parse(f"{INSTITUTION}-{number:03d}")
@@ -227,8 +234,7 @@ async def _served(application: web.Application) -> TestClient[web.Request, web.A
 
 def configured(folder: Folder, place: Path, changes: Mapping[str, Mapping[str, object]]) -> Config:
     """Return the session's configuration on a copy of its records, without rate limits but for what `changes` says."""
-    records = place / "warifu.db"
-    shutil.copyfile(folder.config.server.database, records)
+    records = copied(folder.config.server.database, place)
     public = place / "public"
     shutil.copytree(folder.config.server.public_folder, public)
     sections: dict[str, Any] = {"server": {"database": records, "public_folder": public}, "limits": {"enabled": False}}

@@ -158,5 +158,5 @@ async def test_a_device_that_is_none_is_refused(office: Office, holder: Caller) 
 
 
 async def test_the_schedule_of_the_server_asks_each_minute(office: Office) -> None:
-    (task,) = [task for task in office.wiring.schedule()._tasks if task.run == office.wiring._ask_for_renewal]
+    (task,) = [task for task in office.wiring.schedule().tasks if task.run == office.wiring._ask_for_renewal]
     assert (task.every, task.eager) == (MINUTE, False)

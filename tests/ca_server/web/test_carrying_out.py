@@ -1,7 +1,6 @@
 """The running server carries out what is due; what it cannot is an alarm four times a minute at most."""
 
 import logging
-import sqlite3
 
 import pytest
 
@@ -10,6 +9,7 @@ from ca_server.domain.applications import Filed, Receipt
 from ca_server.domain.officers import Acting
 from ca_server.operations import applications
 from ca_server.store import officers
+from tests.ca_server.databases import raw
 from tests.ca_server.paper import an_issuance
 from tests.ca_server.web.office import INSTITUTION_NAME, Office
 
@@ -24,9 +24,9 @@ async def test_what_cannot_be_carried_out_is_tried_again_after_a_quarter_of_a_mi
     assert isinstance(filed, Filed)
     await office.write(applications.examine, filed.number, first, now)
     await office.write(applications.approve, filed.number, second, now, four_eyes=True)
-    with sqlite3.connect(office.config.server.database) as raw:
-        raw.execute("UPDATE institution SET last_number = 999")
-    raw.close()
+    with raw(office.config.server.database) as outside:
+        outside.execute("UPDATE institution SET last_number = 999")
+    outside.close()
     with caplog.at_level(logging.ERROR):
         for seconds in (0, 1, 14, 15):
             await office.wiring._carry_out(now + seconds)

@@ -184,7 +184,8 @@ async def test_a_document_is_shown_in_the_language_of_its_reader(opened: Opened)
 def test_serve_warns_of_blanks_where_others_can_read_them(
     folder: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = folder.config.path.read_text("utf-8").replace('database = "warifu.db"', 'database = "none.db"')
+    said = folder.config.path.read_text("utf-8")
+    text = re.sub("^database = .*$", 'database = "none.db"', said, flags=re.MULTILINE)
     config = written(folder.config.path.parent, "warning.toml", text)
     assert run(serve, ["--config", str(config), "--lang", "en"]) == FAILURE
     told = capsys.readouterr().err

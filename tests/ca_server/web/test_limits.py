@@ -250,11 +250,11 @@ def test_a_nonce_of_another_process_does_not_open() -> None:
     assert Nonces(clock).opened(Nonces(clock).fresh()) is None
 
 
-def test_looking_at_a_nonce_does_not_use_it_up() -> None:
+async def test_looking_at_a_nonce_does_not_use_it_up() -> None:
     nonces = Nonces(TurnedClock(NOW))
     nonce = nonces.fresh()
     assert nonces.opened(nonce) == nonces.opened(nonce)
-    assert nonces.redeem(opened_number(nonces, nonce))
+    assert await nonces.redeem(opened_number(nonces, nonce))
 
 
 def test_a_nonce_from_the_future_does_not_open() -> None:
@@ -267,22 +267,24 @@ def test_a_nonce_from_the_future_does_not_open() -> None:
 
 @pytest.mark.parametrize("made_at", range(0, 2 * HOUR, 7 * MINUTE))
 @pytest.mark.parametrize("used_after", [0, 30 * MINUTE, HOUR])
-def test_a_used_nonce_is_remembered_as_long_as_it_would_open(made_at: int, used_after: int) -> None:
+async def test_a_used_nonce_is_remembered_as_long_as_it_would_open(made_at: int, used_after: int) -> None:
     clock = TurnedClock(NOW)
     nonces = Nonces(clock)
     clock.pass_by(seconds=made_at)
     nonce = nonces.fresh()
     clock.pass_by(seconds=used_after)
-    assert nonces.redeem(opened_number(nonces, nonce))
+    assert await nonces.redeem(opened_number(nonces, nonce))
     for _ in range(0, HOUR + MINUTE, 5 * MINUTE):
-        nonces.redeem(opened_number(nonces, nonces.fresh()))
+        await nonces.redeem(opened_number(nonces, nonces.fresh()))
         number = nonces.opened(nonce)
-        assert number is None or not nonces.redeem(number)
+        assert number is None or not await nonces.redeem(number)
         clock.pass_by(minutes=5)
     assert nonces.opened(nonce) is None
 
 
-def test_memory_does_not_grow_and_what_it_cannot_hold_is_no_nonce_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_memory_does_not_grow_and_what_it_cannot_hold_is_no_nonce_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Of eight octets one is always cleared for those to come: 56 nonces are remembered, and no older one opens."""
     monkeypatch.setattr("ca_server.web.nonces._RING_BYTES", 8)
     nonces = Nonces(TurnedClock(NOW))
@@ -290,10 +292,10 @@ def test_memory_does_not_grow_and_what_it_cannot_hold_is_no_nonce_any_more(monke
     for lap in range(300):
         given.append(nonces.fresh())
         if lap % 3 == 0:
-            assert nonces.redeem(opened_number(nonces, given[lap]))
+            assert await nonces.redeem(opened_number(nonces, given[lap]))
         open_ones = [number for nonce in given if (number := nonces.opened(nonce)) is not None]
         assert open_ones == list(range(max(0, lap - 55), lap + 1))
     assert len(nonces._redeemed) == 8
-    redeemed = [number for number in open_ones if not nonces.redeem(number)]
+    redeemed = [number for number in open_ones if not await nonces.redeem(number)]
     assert redeemed == [number for number in open_ones if number % 3 == 0]
-    assert not any(nonces.redeem(number) for number in range(300))
+    assert not any([await nonces.redeem(number) for number in range(300)])

@@ -13,13 +13,13 @@ from tests.ca_server.web.office import Office
 async def test_a_hundred_visits_of_the_url_change_nothing(office: Office, accept: str) -> None:
     pair = office.invitation()
     before = office.look(credentials.by_id, pair.credential_id)
-    written = office.database.data_version()
+    written = await office.database.data_version()
     for method in ("GET", "HEAD"):
         for _ in range(100):
             reply = await office.caller().send(method, f"/e/{pair.kid}", headers={"Accept": accept})
             assert reply.must(200).headers["Cache-Control"] == "no-store"
     assert office.look(credentials.by_id, pair.credential_id) == before
-    assert office.database.data_version() == written
+    assert await office.database.data_version() == written
     (await office.caller().bind(pair)).must(201)
 
 

@@ -1,8 +1,11 @@
 """Plans whose server is gone: whoever holds the schedule signs the same bytes, and gives up after three failures."""
 
+import dataclasses
+
 import pytest
 from cryptography import x509
 
+from ca_server.app import crl_entry
 from ca_server.operations import issuance
 from ca_server.store import certificates
 from tests.ca_server.web.caller import Caller
@@ -38,6 +41,18 @@ async def test_a_plan_is_left_alone_while_its_lease_lasts(
     office.clock.pass_by(seconds=issuance.LEASE_SECONDS - 1)
     await office.wiring._finish_orphans(office.clock.now())
     assert (await holder.post(order)).document["status"] == "processing"
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+async def test_a_plan_of_another_server_is_an_orphan_at_once_for_who_is_alone_and_for_others_when_its_lease_is_over(
+    office: Office, holder: Caller, monkeypatch: pytest.MonkeyPatch, is_alone: bool
+) -> None:
+    order = await left_behind(office, holder, monkeypatch)
+    room = dataclasses.replace(office.wiring._room, server="another", alone=is_alone)
+    for seconds, is_finished in ((0, is_alone), (issuance.LEASE_SECONDS, True)):
+        office.clock.pass_by(seconds=seconds)
+        await issuance.finish_orphans(office.database, room, crl_entry, office.clock.now())
+        assert ((await holder.post(order)).document["status"] == "valid") is is_finished
 
 
 async def test_a_plan_whose_lease_ran_out_becomes_the_certificate_that_was_planned(

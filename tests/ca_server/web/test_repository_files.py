@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from yarl import URL
 
-from ca_server.cli.form import form
+from ca_server.cli import cli
 from ca_server.cli.output import run
 from tests.ca_server.web.office import Office
 from tests.ca_server.web.visitor import FILES, FORMS, LANGUAGES, PAGES, content_of, fetch, issued, page_of
@@ -113,7 +113,7 @@ async def test_a_form_is_the_one_that_form_new_writes(office: Office, path: str,
     kind, language, _ = path.rpartition("/")[2].split(".")
     config = ["--config", str(office.folder.config.path)]
     written = tmp_path / "form.xlsx"
-    assert run(form, ["new", kind, "--output", str(written), "--language", language, *config]) == 0
+    assert run(cli, ["form", "new", kind, "--output", str(written), "--language", language, *config]) == 0
     mine, theirs = (
         openpyxl.load_workbook(io.BytesIO(each)) for each in (await content_of(office, path), written.read_bytes())
     )

@@ -1,0 +1,174 @@
+"""Restoring: both files become a CA again in an empty folder, or nothing does.
+
+1. both are unpacked into a folder beside, to their authentic ends; the keys' first, whose certificates are their own
+2. everything is tried: configuration, database, keys, secrets, the lists that outlived the records
+3. the records are made safe (`operations.restoration`), in one transaction
+4. the folder gets its name
+"""
+
+import contextlib
+import dataclasses
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from cryptography import x509
+
+from ca_server import config as configuration
+from ca_server import keyring, store
+from ca_server.authority.crl import entry_of_records
+from ca_server.backup import contents, lists
+from ca_server.backup.unpacking import unpack
+from ca_server.backup.writing import KEYS, RECORDS, Progress, Sheet
+from ca_server.clock import rfc3339
+from ca_server.config import Config
+from ca_server.errors import NotAllowed
+from ca_server.language import sentence
+from ca_server.operations import authorization, invitation, restoration
+from ca_server.operations.publication import place
+from ca_server.store import credentials, migrations, snapshot
+from keys.errors import SealBroken
+from keys.sealing import Sealer
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What is to be restored, where, and by whom."""
+
+    records: Path
+    records_passphrase: str
+    keys: Path
+    keys_passphrases: Sequence[str]
+    folder: Path
+    newest_crls: Sequence[Path]
+    audit_export: Path | None
+    login: str
+    officer: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """What was restored: as of which moment, what was done to make it safe, and what is left to do."""
+
+    config: Path
+    made_at: int
+    outcome: restoration.Outcome
+    elsewhere: Mapping[Path, Path]
+    """What the configuration names by a whole path at which it does not lie, and where it lies."""
+    on_cluster: bool
+    """Whether the records belong into a PostgreSQL, and lie in a file as yet."""
+
+
+def restore(wanted: Wanted, now: int, progress: Progress) -> Restored:
+    """Restore, or leave nothing behind. Raises KeysError, StoreError, BadConfiguration, Invalid or NotAllowed."""
+    if wanted.folder.exists() and (not wanted.folder.is_dir() or any(wanted.folder.iterdir())):
+        raise NotAllowed(
+            sentence("{folder} is not empty; nothing is restored over something else.", folder=wanted.folder)
+        )
+    with _beside(wanted.folder) as beside:
+        unpack(wanted.keys, KEYS, wanted.keys_passphrases, beside, progress)
+        sheet = unpack(wanted.records, RECORDS, [wanted.records_passphrase], beside, progress)
+        if now < sheet.made_at:
+            made_at = rfc3339(sheet.made_at)
+            raise NotAllowed(
+                sentence("The clock of this machine is before the backup ({made_at}); set it first.", made_at=made_at)
+            )
+        named = configuration.load(beside / sheet.config)
+        config = contents.moved(named, Path(sheet.folder))
+        database = config.server.database
+        assert isinstance(database, Path)  # noqa: S101 - as it was moved
+        outcome = _made_safe(config, database, wanted, sheet, now)
+        _open_what_is_public(config, beside)
+        brought = [each for each in contents.displaced(named, Path(sheet.folder)) if (beside / each.name).exists()]
+    elsewhere = {each.path: wanted.folder / each.name for each in brought if each.path != wanted.folder / each.name}
+    on_cluster = not isinstance(named.server.database, Path)
+    return Restored(wanted.folder / sheet.config, sheet.made_at, outcome, elsewhere, on_cluster)
+
+
+@contextlib.contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """Make a folder beside that gets its name when the block ends well."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    beside.mkdir(mode=0o700)
+    try:
+        yield beside
+        for each in (beside, *(path for path in beside.rglob("*") if path.is_dir())):
+            _sync(each)  # each file was synced when it was written
+        if folder.exists():
+            folder.rmdir()
+        beside.rename(folder)
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _made_safe(config: Config, database: Path, wanted: Wanted, sheet: Sheet, now: int) -> restoration.Outcome:
+    snapshot.require_whole(database)
+    migrations.upgrade(database)
+    authorities = keyring.load_authorities(config, now)
+    keyring.load_tls(config)
+    sealer = keyring.load_sealer(config)
+    newest = _newest_lists(config, {each.name: each.signer.certificate for each in authorities}, wanted)
+    records = store.SynchronousDatabase(database)
+    try:
+        records.read(_require_opens, sealer)
+        asked = authorization.Asked("certificate suspend", wanted.login, wanted.officer)
+        premises = restoration.Premises(
+            made_at=sheet.made_at,
+            issuers=[each.name for each in authorities],
+            terms=invitation.Terms(config.credentials.days, config.mail.password_delay_seconds, sealer, config.renewal),
+            entry=entry_of_records,
+            partitions=config.profile.crl_partitions,
+            validity_days=config.profile.validity_days,
+            actor=f"login:{wanted.login}",
+            chronicle=(
+                restoration.Chronicle() if wanted.audit_export is None else lists.chronicle(wanted.audit_export)
+            ),
+            officer=None if wanted.officer is None else records.read(authorization.officer, asked),
+        )
+        return records.write(restoration.make_safe, [each for each, _ in newest], premises, now)
+    finally:
+        records.close()
+
+
+def _newest_lists(
+    config: Config, issuers: dict[str, x509.Certificate], wanted: Wanted
+) -> list[tuple[restoration.PublishedList, bytes]]:
+    """Put the newest list of each issuing CA in its place, and return them."""
+    folder = config.server.public_folder
+    newest = lists.newest(issuers, [folder / f"{name}.crl" for name in issuers], wanted.newest_crls)
+    for name, (_, content) in newest.items():
+        place(folder / f"{name}.crl", content)
+    return list(newest.values())
+
+
+def _require_opens(connection: store.Connection, sealer: Sealer) -> None:
+    """Raise SealBroken when what the records hold sealed does not open with the secrets of the keys' file."""
+    for cn in credentials.seats_with_live(connection)[:1]:
+        newest = credentials.live_of_seat(connection, cn)[-1]
+        found = credentials.by_id(connection, newest.id)
+        try:
+            if found is not None:
+                found[1].opened(sealer, newest.id)
+        except SealBroken as error:
+            raise SealBroken(
+                sentence("The server's secret among the keys does not open the records: it is another's, or older.")
+            ) from error
+
+
+def _open_what_is_public(config: Config, folder: Path) -> None:
+    folder.chmod(0o755)
+    config.server.public_folder.chmod(0o755)
+    for path in config.server.public_folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)

@@ -1,0 +1,112 @@
+"""`warifu-ca audit verify`: of the records, or of a file alone."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ca_server.checkpoint_key import public_keys, published_keys
+from ca_server.cli.options import open_records, settings
+from ca_server.cli.output import answer
+from ca_server.clock import rfc3339
+from ca_server.domain.checkpoint import Checkpoint, NoCheckpoint
+from ca_server.errors import Invalid
+from ca_server.language import sentence
+from ca_server.operations import audit_export, audit_proofs
+from ca_server.operations.audit_proofs import Document, Proven
+from ca_server.operations.audit_verification import Altered, Examination, Verified, kept_checkpoint
+from keys.signed_note import NoteKey
+
+_HEAD_LENGTH = 64
+
+
+def run(kept: tuple[Path, ...], export: Path | None, key: Path | None) -> None:
+    """Verify what was asked for, and tell. Raises Altered when something does not agree."""
+    keys = published_keys(settings().config()) if key is None else public_keys(_text(key))
+    if export is None:
+        records = open_records(settings().config())
+        _tell(records.read(audit_proofs.verify_records, keys, _checkpoints(kept, keys)))
+    elif audit_export.FORMAT in _head(export):
+        with export.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+            _tell(Examination(keys, _checkpoints(kept, keys)).take(audit_export.read(lines)))
+    else:
+        _verify_proof(export, kept, keys)
+
+
+def _verify_proof(path: Path, kept: tuple[Path, ...], keys: Sequence[NoteKey]) -> None:
+    if len(kept) > 1:
+        raise click.UsageError(sentence("Give one earlier file."))
+    earlier = _document(kept[0]) if kept else None
+    _tell_proof(audit_proofs.verify(_document(path), keys, earlier))
+
+
+def _checkpoints(files: tuple[Path, ...], keys: Sequence[NoteKey]) -> list[Checkpoint]:
+    found = []
+    for path in files:
+        try:
+            found.append(kept_checkpoint(_text(path), keys))
+        except NoCheckpoint as error:
+            raise Invalid({"since": sentence("{path} holds no checkpoint.", path=path)}) from error
+    return found
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8", errors="replace")
+
+
+def _head(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(_HEAD_LENGTH).decode("ascii", errors="replace")
+
+
+def _document(path: Path) -> Document:
+    try:
+        document = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise Altered(sentence("{path} is no export and no proof of an audit log.", path=path)) from error
+    if not isinstance(document, dict):
+        raise Altered(sentence("{path} is no export and no proof of an audit log.", path=path))
+    return document
+
+
+def _tell(found: Verified) -> None:
+    newest = found.newest
+    whole: dict[str, Any] = {
+        "whole": True,
+        "entries": found.entries,
+        "signed": found.signed,
+        "checkpoints": found.checkpoints,
+        "root": found.root.hex(),
+        "institutions": len(found.heads),
+        "newest": None if newest is None else rfc3339(newest.at),
+    }
+    words = [sentence("The audit log is whole: {count} entries.", count=found.entries)]
+    if newest is not None:
+        words.append(sentence("  The newest checkpoint is of {moment}.", moment=rfc3339(newest.at)))
+    if found.signed < found.entries:
+        late = found.entries - found.signed
+        words.append(sentence("  {count} entries came after it and are not signed yet.", count=late))
+    answer(whole, words)
+
+
+def _tell_proof(proven: Proven) -> None:
+    moment = rfc3339(proven.checkpoint.at)
+    if proven.institution is None:
+        entries = [{"place": each.place, "entry": json.loads(each.entry.text())} for each in proven.entries]
+        words = [sentence("{count} entries stood in the log of {moment}.", count=len(entries), moment=moment)]
+        answer({"whole": True, "checkpoint": moment, "entries": entries}, words)
+        return
+    count = len(proven.certificates)
+    answer(
+        {"whole": True, "checkpoint": moment, "certificates": list(proven.certificates)},
+        [
+            sentence(
+                "{count} certificates were ever issued to {code}, until {moment}.",
+                count=count,
+                code=proven.institution,
+                moment=moment,
+            )
+        ],
+    )

@@ -1,0 +1,1 @@
+"""What a running service tells its watchers: metrics for Prometheus, and whether it is ready."""
