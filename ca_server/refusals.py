@@ -16,7 +16,7 @@ _SYSTEM_LOG: Final = Path("/dev/log")
 
 
 def tell(refused: str, why: str, cause: str, **to_whom: str | None) -> None:
-    """Write one line: what was refused, why by its word, by which error, and to whom (`address`, `account`, `login`)."""
+    """Write one line: what was refused, why, by which error, and to whom (`address`, `account`, `cn`, `login`)."""
     known = {name: value for name, value in to_whom.items() if value is not None}
     security.warning("%s", json.dumps({"refused": refused, "why": why, "cause": cause, **known}))
 

@@ -9,6 +9,7 @@ import click
 
 from ca_server import store
 from ca_server.cli import filing
+from ca_server.cli.audit_list import escaped
 from ca_server.cli.front import Group
 from ca_server.cli.options import acting, common, now, officer_option, open_records, settings
 from ca_server.cli.output import answer, answer_table, say, spoken
@@ -190,7 +191,10 @@ def show(number: int) -> None:
 
 
 def _words(config: Config, records: store.SynchronousDatabase, filed: Filed) -> list[str]:
-    """Return what an officer reads of an application before deciding on it."""
+    """Return what an officer reads of an application before deciding on it, with what does not print as an escape.
+
+    A carriage return written into the records would show a terminal another application than the one that is signed.
+    """
     form = filed.application
     words: list[str] = [
         sentence(
@@ -220,7 +224,7 @@ def _words(config: Config, records: store.SynchronousDatabase, filed: Filed) -> 
             approved_on = day_in_tokyo(filed.approved_at)
             day = form.change.earliest(approved_on, rules.calendar, rules.change_business_days)
         words += _change_lines(form.change, day)
-    return words
+    return [escaped(spoken(line)) for line in words]
 
 
 def _signature_lines(found: Sequence[Approval]) -> list[str]:

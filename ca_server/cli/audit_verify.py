@@ -1,5 +1,6 @@
 """`warifu-ca audit verify`: of the records, or of a file alone."""
 
+import email
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,10 +47,18 @@ def _checkpoints(files: tuple[Path, ...], keys: Sequence[NoteKey]) -> list[Check
     found = []
     for path in files:
         try:
-            found.append(kept_checkpoint(_text(path), keys))
+            found.append(kept_checkpoint(_letter(path), keys))
         except NoCheckpoint as error:
             raise Invalid({"since": sentence("{path} holds no checkpoint.", path=path)}) from error
     return found
+
+
+def _letter(path: Path) -> str:
+    """Return the text of a file, and of a mail that was saved as it came (RFC 2045) what a person reads of it."""
+    content = path.read_bytes()
+    parts = email.message_from_bytes(content).walk()
+    texts = [part.get_payload(decode=True) for part in parts if part.get_content_maintype() == "text"]
+    return b"\n".join([content, *(each for each in texts if isinstance(each, bytes))]).decode("utf-8", "replace")
 
 
 def _text(path: Path) -> str:

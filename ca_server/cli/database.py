@@ -9,7 +9,7 @@ from ca_server.cli.front import Group
 from ca_server.cli.options import common, login, now, settings
 from ca_server.cli.output import answer
 from ca_server.cli.passphrases import progress
-from ca_server.errors import Invalid
+from ca_server.errors import Invalid, NotAllowed
 from ca_server.language import sentence
 from ca_server.store import SynchronousDatabase, audit, copying, migrations
 from ca_server.whereabouts import Cluster, Whereabouts, whereabouts
@@ -43,17 +43,15 @@ def copy(target: str, password_file: Path | None) -> None:
     Stop every `serve` before. The target must be empty; the copy is compared
     row by row, and what fails leaves the target as it was.
     """
-    from ca_server.fellows import alone_on
+    from ca_server.fellows import AlreadyServed, alone_on
 
     config, to = settings().config(), _target(target, password_file)
     source = config.server.database
-    with alone_on(source) if isinstance(source, Path) else nullcontext():
-        if isinstance(to, Path):
-            migrations.create(to)
-        else:
-            migrations.upgrade(to)
-        with progress(sentence("Copying")) as told:
-            rows = copying.copy(source, to, told)
+    try:
+        with alone_on(source) if isinstance(source, Path) else nullcontext():
+            rows = _copied(source, to)
+    except AlreadyServed as error:
+        raise NotAllowed(error.args[0]) from error
     total = sum(rows.values())
     copied = SynchronousDatabase(to)
     by = f"login:{login()}"
@@ -64,6 +62,15 @@ def copy(target: str, password_file: Path | None) -> None:
         sentence("Now name it in [server] database of {config}; the old one stays as it is.", config=config.path),
     ]
     answer({"database": str(to), "rows": rows}, words)
+
+
+def _copied(source: Whereabouts, to: Whereabouts) -> dict[str, int]:
+    if isinstance(to, Path):
+        migrations.create(to)
+    else:
+        migrations.upgrade(to)
+    with progress(sentence("Copying")) as told:
+        return copying.copy(source, to, told)
 
 
 def _target(text: str, password_file: Path | None) -> Whereabouts:

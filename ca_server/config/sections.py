@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ca_server.domain.calendar import Calendar, MonthDay
+from ca_server.language import sentence
 from ca_server.whereabouts import Cluster, Whereabouts
 from protocol.renewal_info import RenewalTimes
 
@@ -54,10 +55,12 @@ class Server:
     """host:port on the loopback for those who watch: metrics, health, readiness; without one nobody can."""
 
     def __post_init__(self) -> None:
-        """Tell the database where its password is: whoever opens it needs both."""
+        """Tell the database where its password is, for whoever opens it. Raises ValueError for a file's."""
         if isinstance(self.database, Cluster):
             known = dataclasses.replace(self.database, password_file=self.database_password_file)
             object.__setattr__(self, "database", known)
+        elif self.database_password_file is not None:
+            raise ValueError(sentence("database_password_file is for a database of PostgreSQL"))
 
 
 @dataclasses.dataclass(frozen=True)

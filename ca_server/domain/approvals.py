@@ -112,7 +112,7 @@ class Trust:
     def require_fresh(self, filed: Filed, approval: Approval, now: int) -> None:
         """Do nothing for a signature that may be put on record now.
 
-        Raises NotEntitled for one of another moment, or that `require_signed` would not take.
+        Raises NotEntitled for one of another moment, of a key that counts no longer, or that is not of this content.
         """
         if abs(now - approval.at) > _LONGEST_WAY:
             raise NotEntitled(
@@ -121,7 +121,7 @@ class Trust:
                     number=filed.number,
                 )
             )
-        self._require_signed(filed, approval)
+        self._require_signed(filed, approval, (approval.at, now))  # a thief can choose the moment that is signed
 
     def require(self, filed: Filed, approvals: Sequence[Approval]) -> None:
         """Do nothing for an application that was examined and approved by signatures.
@@ -139,7 +139,7 @@ class Trust:
             approval = found.get(act)
             if approval is None or approval.officer != officer:
                 raise _unsigned(filed, act)
-            self._require_signed(filed, approval)
+            self._require_signed(filed, approval, (approval.at,))
         examined, approved = found[Act.EXAMINED], found[Act.APPROVED]
         alone = examined.officer == approved.officer or examined.key_sha256 == approved.key_sha256
         if self.two_officers and (alone or approved.officer == filed.filed_by):
@@ -156,11 +156,14 @@ class Trust:
             raise NotEntitled(sentence("Application {number} did not assign {cn}.", number=mandate.filed.number, cn=cn))
         self.require(mandate.filed, mandate.approvals)
 
-    def _require_signed(self, filed: Filed, approval: Approval) -> None:
-        """Raise NotEntitled unless the signature is the officer's, under this decision on just this content."""
+    def _require_signed(self, filed: Filed, approval: Approval, moments: Sequence[int]) -> None:
+        """Raise NotEntitled unless the signature is the officer's, under this decision on just this content.
+
+        Its key was registered at each of the moments.
+        """
         for key in self.listed():
             is_theirs = key.officer == approval.officer and key.sha256 == approval.key_sha256
-            if is_theirs and key.counts_at(approval.at):
+            if is_theirs and all(map(key.counts_at, moments)):
                 signed = to_be_signed(self.installation, filed, approval.act, approval.officer, approval.at)
                 if _is_signed(key.spki, approval.signature, signed):
                     return

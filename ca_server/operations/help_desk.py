@@ -152,7 +152,9 @@ def _answered(
 
 def _record_refusal(connection: store.Connection, act: _Act, caller: Caller, why: str, now: int) -> None:
     """Log that a caller was refused, without a word of what he said."""
-    audit.record(connection, now, caller.by.actor, "help desk refused", act.subject, result=audit.REFUSED, act=act.name, why=why)
+    audit.record(
+        connection, now, caller.by.actor, "help desk refused", act.subject, result=audit.REFUSED, act=act.name, why=why
+    )
 
 
 def _newest_pair(connection: store.Connection, cn: CommonName, times: Times) -> Pair:

@@ -56,14 +56,20 @@ def put(connection: Connection, number: int, approval: Approval, now: int, actor
 
 
 def of(connection: Connection, number: int) -> tuple[Approval, ...]:
-    """Return the signatures under an application, the examination's first."""
-    return tuple(_approval(row) for row in _OF.all(connection, number=number))
+    """Return the signatures under an application, the examination's first; a row that no operation wrote is none."""
+    return tuple(_approval(row) for row in _OF.all(connection, number=number) if _is_legible(row))
 
 
 def mandate(connection: Connection, cn: CommonName) -> Mandate | None:
     """Return what a seat stands on, or None when nothing assigned it."""
     number = seats.application_of(connection, cn)
     return None if number is None else Mandate(applications.get(connection, number), of(connection, number))
+
+
+def _is_legible(row: tuple[Any, ...]) -> bool:
+    """Tell whether a row is of the right types; SQLite keeps whatever somebody writes into a column."""
+    act, _, at, _, signature = row
+    return act in list(Act) and isinstance(at, int) and isinstance(signature, bytes)
 
 
 def _approval(row: tuple[Any, ...]) -> Approval:

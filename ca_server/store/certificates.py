@@ -321,8 +321,8 @@ def issue(connection: Connection, serial: str, der: bytes, now: int) -> bool:
     if _ISSUE.run(connection, number=serial, bytes=der, now=now) == 1:
         return True
     if _STORE_REVOKED.run(connection, number=serial, bytes=der, now=now) == 1:
-        row, digest = _BY_SERIAL.one(connection, number=serial), hashlib.sha256(der).hexdigest()
-        cn = "" if row is None else str(_certificate(row).cn)
+        found, digest = find(connection, serial), hashlib.sha256(der).hexdigest()
+        cn = "" if found is None else str(found.cn)
         audit.record(connection, now, "schedule", "certificate stored", cn, serial=serial, sha256=digest)
     return False
 

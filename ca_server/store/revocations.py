@@ -2,11 +2,13 @@
 
 import dataclasses
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from ca_server.ids import new_id
+from ca_server.language import sentence
 from ca_server.store import tables
 from ca_server.store.database import Connection
+from ca_server.store.errors import Conflict
 from ca_server.store.statement import Statement
 
 _r = tables.revocation.c
@@ -44,20 +46,19 @@ _CRL_PUBLISHED = Statement(
     .values(published_at=bindparam("now"), entries=bindparam("count"), sha256=bindparam("digest"))
 )
 _k = tables.crl_content.c
+_OF_ISSUER = _k.issuer == bindparam("issued_by")
+_OF_LIST = (_OF_ISSUER, _k.part == bindparam("of"))
 _KEPT = Statement(
     select(_k.part, _k.number, _l.this_update)
     .join_from(tables.crl_content, tables.crl, (_k.issuer == _l.issuer) & (_k.number == _l.number))
-    .where(_k.issuer == bindparam("issued_by"))
+    .where(_OF_ISSUER, _k.piece == 0)
     .order_by(_k.part)
 )
-_KEPT_OF = Statement(select(_k.number).where(_k.issuer == bindparam("issued_by"), _k.part == bindparam("of")))
-_CONTENT = Statement(select(_k.number, _k.der).where(_k.issuer == bindparam("issued_by"), _k.part == bindparam("of")))
-_INSERT_CONTENT = Statement(insert(tables.crl_content))
-_RENEW_CONTENT = Statement(
-    update(tables.crl_content)
-    .where(_k.issuer == bindparam("issued_by"), _k.part == bindparam("of"), _k.number < bindparam("numbered"))
-    .values(number=bindparam("numbered"), der=bindparam("bytes"))
-)
+_KEPT_OF = Statement(select(_k.number).where(*_OF_LIST, _k.piece == 0))
+_CONTENT = Statement(select(_k.number, _k.der).where(*_OF_LIST).order_by(_k.piece))
+_INSERT_PIECE = Statement(insert(tables.crl_content))
+_FORGET = Statement(delete(tables.crl_content).where(*_OF_LIST))
+_OCTETS_OF_A_PIECE = 1 << 20  # so that no statement takes long, whatever the list
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,10 +185,13 @@ def keep_crl(connection: Connection, issuer: str, part: int, number: int, der: b
 
     Raises Conflict when one is kept whose number is no lower.
     """
-    if _KEPT_OF.one(connection, issued_by=issuer, of=part) is None:
-        _INSERT_CONTENT.run(connection, issuer=issuer, part=part, number=number, der=der)
-    else:
-        _RENEW_CONTENT.must(connection, issued_by=issuer, of=part, numbered=number, bytes=der)
+    kept = _KEPT_OF.one(connection, issued_by=issuer, of=part)
+    if kept is not None and kept[0] >= number:
+        raise Conflict(sentence("CRL {number} is no newer than what is kept.", number=number))
+    _FORGET.run(connection, issued_by=issuer, of=part)
+    for piece, start in enumerate(range(0, len(der), _OCTETS_OF_A_PIECE)):
+        octets = der[start : start + _OCTETS_OF_A_PIECE]
+        _INSERT_PIECE.run(connection, issuer=issuer, part=part, piece=piece, number=number, der=octets)
 
 
 def kept_crls(connection: Connection, issuer: str) -> list[tuple[int, int, int]]:
@@ -197,5 +201,5 @@ def kept_crls(connection: Connection, issuer: str) -> list[tuple[int, int, int]]
 
 def crl_content(connection: Connection, issuer: str, part: int) -> tuple[int, bytes] | None:
     """Return the number of a list that is kept, and its bytes; None when there is none."""
-    row = _CONTENT.one(connection, issued_by=issuer, of=part)
-    return None if row is None else (int(row[0]), bytes(row[1]))
+    rows = _CONTENT.all(connection, issued_by=issuer, of=part)
+    return (int(rows[0][0]), b"".join(row[1] for row in rows)) if rows else None

@@ -62,7 +62,7 @@ class Statement:
         driver: sqlite3.Connection | None = connection.get_execution_options().get("driver")
         try:
             if driver is None:
-                return connection.execute(self._core, parameters)
+                return connection.execute(self._core, _without_nul(parameters))
             compiled = self._compiled or self._compile(parameters)
             if parameters.keys() != compiled.names:
                 raise TypeError(f"{sorted(compiled.names)} are wanted, not {sorted(parameters)}: {compiled.text}")
@@ -82,6 +82,17 @@ class Statement:
         names = state.parameters.keys() - fixed.keys()
         self._compiled = _Compiled(state.statement, _ordered(state.positiontup), fixed, frozenset(names))
         return self._compiled
+
+
+def _without_nul(parameters: dict[str, object]) -> dict[str, object]:
+    """Return parameters that PostgreSQL takes, which has no text with U+0000: what comes with one equals nothing."""
+    if not any(isinstance(value, str) and "\0" in value for value in parameters.values()):
+        return parameters
+    return {name: _seen(value) for name, value in parameters.items()}
+
+
+def _seen(value: object) -> object:
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
 
 
 def _ordered(names: Sequence[str]) -> Callable[[Mapping[str, object]], Sequence[object]]:

@@ -441,10 +441,11 @@ crl_content = Table(
     metadata,
     Column("issuer", String(16), primary_key=True),
     Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("piece", Integer, primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),
     Column("der", LargeBinary, nullable=False),
 )
-"""The newest lists themselves, by partition, where several servers place them in their public folders."""
+"""The newest lists themselves, by partition and in pieces, where several servers place them in their folders."""
 
 nonce_key = Table(
     "nonce_key",

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import asyncpg
 import pytest
 
-from ca_server.store import SynchronousDatabase, copying, migrations, tables
+from ca_server.store import Database, SynchronousDatabase, copying, migrations, tables
 from ca_server.whereabouts import Cluster, Whereabouts
 
 R = TypeVar("R")
@@ -86,13 +86,27 @@ def copied(source: Whereabouts, folder: Path) -> Whereabouts:
 
 def contents(where: Whereabouts) -> object:
     """Return something that is equal when all that the records hold is."""
-    if isinstance(where, Path):
-        return where.read_bytes()
     records = SynchronousDatabase(where)
     try:
         return [records.read(copying.digest, table) for table in tables.metadata.sorted_tables]
     finally:
         records.close()
+
+
+@contextlib.contextmanager
+def unwritable(database: Database, where: Whereabouts) -> Iterator[None]:
+    """Let an open database write nothing for the length of the block."""
+    if isinstance(where, Path):
+        driver = database._writer._line._connection.get_execution_options()["driver"]  # type: ignore[attr-defined]
+        driver.execute("PRAGMA query_only=1")
+        yield
+        driver.execute("PRAGMA query_only=0")
+        return
+    admin, name = Raw(_database("postgres")), _name(where)
+    admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    yield
+    admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
 
 
 def remove(where: Whereabouts) -> None:

@@ -14,6 +14,7 @@ from ca_server.cli import cli
 from ca_server.cli.output import DONE, PERSON, REFUSED, USAGE, run
 from ca_server.clock import SystemClock
 from ca_server.config import load
+from ca_server.notices.messages import _plain
 from ca_server.operations import audit_log
 from ca_server.store import audit
 from tests.ca_server.operations.auditing import Awaited
@@ -118,7 +119,11 @@ def test_a_kept_checkpoint_finds_what_was_rolled_back_also_out_of_a_saved_mail(
     mail.write_text("Subject: x\r\n\r\n" + (tmp_path / "kept").read_text().replace("\n", "\r\n") + "\r\nbye\r\n")
     before = ("verify", "--export", tmp_path / "before.jsonl", "--key", keys(ca))
     assert command(*before)[0] == DONE
-    for kept in (tmp_path / "kept", mail):
+    encoded = tmp_path / "as-it-came.eml"
+    letter = _plain("Dear auditor,\n\n" + (tmp_path / "kept").read_text())
+    letter["Subject"] = "x"
+    encoded.write_bytes(letter.as_bytes())
+    for kept in (tmp_path / "kept", mail, encoded):
         code, text = command(*before, "--since", kept)
         assert code == PERSON
         assert "cut off or rolled back" in text

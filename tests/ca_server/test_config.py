@@ -9,6 +9,7 @@ import pytest
 
 from ca_server.cli.template import render_configuration
 from ca_server.config import BadConfiguration, Config, IssuingAuthority, load
+from ca_server.whereabouts import Cluster
 
 EXAMPLE = Path(__file__).parents[2] / "conf" / "warifu.toml"
 
@@ -62,6 +63,38 @@ def test_what_init_writes_can_be_loaded_with_any_name_of_an_organization(tmp_pat
 
 def test_relative_paths_start_at_the_folder_of_the_file(tmp_path: Path) -> None:
     assert load(written(tmp_path)).server.database == tmp_path / "warifu.db"
+
+
+_DATABASE = 'database = "warifu.db"'
+
+
+def test_records_may_be_in_postgresql_with_the_password_in_a_file(tmp_path: Path) -> None:
+    url = "postgresql://warifu@db1:5432,db2:5432/warifu?sslmode=verify-full"
+    password = 'database_password_file = "secrets/database"'
+    server = load(written(tmp_path, (_DATABASE, f'database = "{url}"\n{password}'))).server
+    assert server.database == Cluster(url, tmp_path / "secrets" / "database")
+    assert str(server.database) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("postgresql://warifu:swordfish@db1/warifu", "holds a password; put it into a file"),
+        ("postgresql://warifu@db1/warifu?password=swordfish", "holds a password; put it into a file"),
+        ("postgresql://warifu@db1", "must name a database"),
+        ("mysql://warifu@db1/warifu", "must be a path, or postgresql://"),
+        ("postgresql://warifu@db1/warifu?statement_timeout=0", "has no parameter statement_timeout"),
+    ],
+)
+def test_a_database_that_cannot_be_meant_is_named_without_its_password(tmp_path: Path, url: str, fault: str) -> None:
+    (told,) = faults(written(tmp_path, (_DATABASE, f'database = "{url}"')))
+    assert told.startswith(f"server.database: {fault}")
+    assert "swordfish" not in told
+
+
+def test_a_password_is_for_postgresql(tmp_path: Path) -> None:
+    (told,) = faults(written(tmp_path, (_DATABASE, f'{_DATABASE}\ndatabase_password_file = "secrets/database"')))
+    assert told == "[server]: database_password_file is for a database of PostgreSQL"
 
 
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from keys.algorithms import PublicKey
 from keys.errors import KeystoreError, WeakKey
 from keys.generate import generate
 from keys.keystore import load_key
+from tests.ca_server.databases import raw
 
 SATO, SUZUKI = "佐藤 \"はな\"", "鈴木"  # fmt: skip
 NOW = 1_795_435_200
@@ -206,3 +207,16 @@ def test_what_an_officer_signs_is_shown_first(ca: Path, capsys: pytest.CaptureFi
     assert json.loads(output.out)["status"] == "examined"
     assert run(cli, ["application", "show", "1"]) == 0
     assert "examined: signed on" in capsys.readouterr().out
+
+
+def test_what_is_shown_before_it_is_signed_moves_no_cursor(ca: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("--administrator-family-name", "山田", "--administrator-given-name", "太郎", "--furigana", "やまだ たろう")
+    form = ("--institution-name", "みどり銀行", *names, "--email", "yamada@midori.example", "--count", "2")
+    assert run(cli, ["application", "issue", "F123456", *form, "--officer", SATO]) == 0
+    records = raw(load(ca / "ca" / "warifu.toml").server.database)
+    records.execute("UPDATE application SET institution_name = :name", {"name": "\rF777777\x1b[8m\u202e"})
+    records.commit()
+    records.close()
+    capsys.readouterr()
+    assert run(cli, ["application", "show", "1"]) == 0
+    assert "F123456 \\rF777777\\x1b[8m\\u202e" in capsys.readouterr().out

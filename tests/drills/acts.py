@@ -94,9 +94,11 @@ class _Certified(Act):
         cn = self.candidate.invitation.cn
         query = "SELECT serial FROM certificate WHERE cn = ? AND status = 'issued' ORDER BY predecessor IS NOT NULL"
         serials = [row[0] for row in self.stage.ask(query, cn)]
-        own = None if self.candidate.chain is None else x509.load_pem_x509_certificate(self.candidate.chain)
-        if own is None or len(serials) != self.generations or f"{own.serial_number:x}" != serials[-1]:
-            yield f"{cn} has {own and own.serial_number:x}, the records {serials}"
+        own = "none"
+        if self.candidate.chain is not None:
+            own = f"{x509.load_pem_x509_certificate(self.candidate.chain).serial_number:x}"
+        if len(serials) != self.generations or own != serials[-1]:
+            yield f"{cn} has {own}, the records {serials}"
 
     candidate: Candidate
 

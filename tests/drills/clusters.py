@@ -26,7 +26,8 @@ _SETTINGS = {
     "max_connections": "150",
     "shared_buffers": "64MB",
     "wal_keep_size": "256MB",
-    "log_min_messages": "fatal",
+    "log_min_messages": "log",
+    "log_statement": "all",  # with its parameters: no secret may stand there
 }
 
 
@@ -110,6 +111,12 @@ class Cluster:
         for process in self._children():
             if b"walsender" in _command(process):
                 os.kill(process, signal.SIGSTOP)
+
+    def written(self) -> Iterator[Path]:
+        """Yield what it wrote: its log, its tables, its write-ahead log."""
+        yield self.folder.with_suffix(".log")
+        for name in ("base", "pg_wal"):
+            yield from (path for path in sorted((self.folder / name).rglob("*")) if path.is_file())
 
     def kill(self) -> None:
         """End all of its processes at once, without their consent."""

@@ -25,7 +25,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.drills import ground
-from tests.drills.enrolling import Caller, Candidate, enrol
+from tests.drills.enrolling import Caller, Candidate, Refused, enrol
 from tests.drills.figures import Figure, none_of
 from tests.drills.letters import letters
 from tests.end_to_end.agency import Agency
@@ -113,12 +113,16 @@ def _to_and_fro(folder: Path, defect: str | None) -> list[Figure]:
 
 
 async def _travelled(agency: Agency, days: Days) -> tuple[list[str], Journey]:
-    """Go three days back, return, and go on to the day before the mails about renewal, and the day after."""
+    """Go three days back, return, and go on to days before the mails about renewal, and the day after."""
     journey = Journey()
     candidates = [Candidate(each) for each in await asyncio.to_thread(agency.approve, 5)]
     async with _caller(agency) as caller:
         await _enrolled(agency, caller, days, candidates.pop(), journey)
         before = journey.issued
+        days.jump(10)  # so that three days ago the CA could have issued
+        await asyncio.to_thread(agency.stop)
+        await asyncio.to_thread(agency.serve)
+        caller.forget_nonces()
         days.jump(-3)
         behind = await _refused(agency, caller, candidates[0], before)
         days.jump(3)
@@ -139,9 +143,13 @@ async def _refused(agency: Agency, caller: Caller, candidate: Candidate, before:
     """Return what is wrong while the clock is behind: what was issued, no alarm, an answer that is not 503."""
     await asyncio.sleep(2)
     found = []
-    with contextlib.suppress(TimeoutError):
+    try:
         await enrol(caller, candidate, 4)
         found.append(f"{candidate.invitation.cn} got a certificate of three days ago")
+    except Refused as refused:
+        found.append(f"refused for good: {refused}")
+    except TimeoutError:
+        pass
     found += ground.errors_of_its_own(caller.tally)
     if not any(status == 503 for status, _ in caller.tally):
         found.append("nobody was told to come back (503)")

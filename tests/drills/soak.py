@@ -57,7 +57,7 @@ def judged(soaked: Soaked, rate: int) -> list[Figure]:
     """Return the figures of what was seen."""
     warm = soaked.memory[len(soaked.memory) // 3 :]
     slope = statistics.linear_regression(*zip(*warm, strict=True)).slope * 3600
-    first, last = soaked.descriptors[0], soaked.descriptors[-1]
+    first, last = soaked.descriptors[len(soaked.descriptors) // 3], soaked.descriptors[-1]
     a_second = soaked.answers.total() / soaked.seconds
     words = ", ".join(f"{count:,} {kind}" for kind, count in soaked.answers.most_common())
     return [

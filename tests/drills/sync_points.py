@@ -10,6 +10,7 @@ import collections
 import contextlib
 import dataclasses
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests.drills.acts import Act, Stage
 from tests.drills.enrolling import Refused
 from tests.drills.figures import Figure, none_of
 from tests.drills.strace import Fault
-from tests.end_to_end.agency import Agency, CommandFailed
+from tests.end_to_end.agency import Agency
 
 _COMMANDS = (acts.Revoke, acts.Approve)
 _DATABASE, _FILES = "fdatasync", "fsync"
@@ -61,7 +62,7 @@ def _figures(walks: list[Walk], every: int) -> Iterator[Figure]:
         files = ", ".join(f"{count} × {name}" for name, count in walk.files.most_common())
         yield Figure(
             f"syncs: {walk.name}, killed at",
-            "all" if every == 1 else f"each {every}th",
+            "all" if every == 1 else f"one in {every}",
             f"{walk.points}: {files}",
             walk.points > 0 and walk.ended,
         )
@@ -115,8 +116,7 @@ async def _step_of_service(stage: Stage, act: Act, fault: Fault, log: Path, walk
         performing = asyncio.create_task(_performed(act, walk))
         while not performing.done() and agency.process.poll() is None:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.02)
-        with contextlib.suppress(CommandFailed, AssertionError):
-            await asyncio.to_thread(_settled_or_dead, agency)
+        await asyncio.to_thread(_settled_or_dead, agency)
     struck = agency.process.poll() is not None
     if struck:
         await asyncio.to_thread(agency.stop)
@@ -128,17 +128,20 @@ async def _step_of_service(stage: Stage, act: Act, fault: Fault, log: Path, walk
 
 def _settled_or_dead(agency: Agency) -> None:
     """Wait until nothing is on its way and the last of it is written, or the service is dead."""
-    assert agency.process is not None
-    for seconds in (_LAST_WRITES, *(0.2 for _ in range(100))):
-        with contextlib.suppress(CommandFailed, AssertionError):
+    for _ in range(_SECONDS_TO_SETTLE):
+        if _is_dead(agency, _LAST_WRITES):
+            return
+        with contextlib.suppress(AssertionError):
             acts.settled(agency, 0.5)
-            with contextlib.suppress(Exception):
-                agency.process.wait(_LAST_WRITES)
-            return
-        with contextlib.suppress(Exception):
-            agency.process.wait(seconds)
-        if agency.process.poll() is not None:
-            return
+            break
+    _is_dead(agency, _LAST_WRITES)
+
+
+def _is_dead(agency: Agency, within: float) -> bool:
+    assert agency.process is not None
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        agency.process.wait(within)
+    return agency.process.poll() is not None
 
 
 async def _step_of_command(stage: Stage, act: Act, fault: Fault, log: Path, walk: Walk) -> bool:

@@ -8,6 +8,7 @@ at last told to end: the other goes on, with applications, mails and CRLs too.
 import asyncio
 import collections
 import contextlib
+import functools
 import signal
 import ssl
 import threading
@@ -21,17 +22,19 @@ from cryptography import x509
 
 from ca_server.authority.crl import number_of
 from protocol import jws
-from tests.drills import clusters, ground, race, twins
+from tests.drills import canaries, clusters, ground, race, twins
 from tests.drills.enrolling import JOSE, Caller, Candidate, Refused, enrol
 from tests.drills.figures import Figure, counted, none_of
 from tests.drills.letters import letters, missing, told_twice
 from tests.drills.twins import Twins
 from tests.end_to_end.agency import Agency
+from tests.end_to_end.questions import Judge, judge
 from tests.end_to_end.relying import revoke, serial_of, wait_until
 
 _CLIENTS = 8
 _MOST_SECONDS = 30
 _SECONDS_STOPPED = 14
+_REVOKED = 5
 _WHAT = "two servers"
 
 
@@ -51,12 +54,26 @@ def drill(
         return [Figure(f"{_WHAT}: {clusters.MISSING}", "-", "skipped", met=True)]
     with clusters.clusters() as made, twins.standing(folder, made, defect) as both:
         first, figures = race.run(_WHAT, both, urls, 1)
-        figures += asyncio.run(_replayed(both, first[:replays]))
+        holders = asyncio.run(_holders(both, first))
+        figures += asyncio.run(_replayed(both, holders[:replays]))
+        figures.append(_searched(both, first))
+        figures.append(asyncio.run(_seen(both, holders[:_REVOKED])))
         with Watch(both) as watch:
             for how in losses:
                 figures += _lost(both, how, enrolments)
         figures.append(none_of(f"{_WHAT}: CRL numbers that went back", watch.went_back))
         return figures + _judged(both)
+
+
+async def _holders(both: Twins, candidates: list[Candidate]) -> list[Candidate]:
+    """Return those who won the race, with their certificates: from the others their URL was taken over."""
+    found = []
+    async with Caller(both.public_url, both.trust(), longest_wait=0.5) as caller:
+        for candidate in candidates:
+            with contextlib.suppress(Refused):
+                await enrol(caller, candidate)
+                found.append(candidate)
+    return found
 
 
 async def _replayed(both: Twins, candidates: list[Candidate]) -> list[Figure]:
@@ -80,6 +97,35 @@ async def _replayed(both: Twins, candidates: list[Candidate]) -> list[Figure]:
         counted(f"{_WHAT}: nonces good at either server", len(candidates), tally["200"]),
         none_of(f"{_WHAT}: requests not taken just once", twice),
     ]
+
+
+async def _seen(both: Twins, candidates: list[Candidate]) -> Figure:
+    """Return the figure of how long it takes until OCSP at both servers tells of a revocation at one of them."""
+    asked, seconds = judge(both.chain), []
+    async with Caller(both.public_url, both.trust()) as caller:
+        for candidate in candidates:
+            serial = serial_of(candidate)
+            await revoke(caller, candidate)
+            for server in both.behind:
+                told = functools.partial(_is_revoked, asked, server["http"], serial)
+                seconds.append(await asyncio.to_thread(wait_until, told, _MOST_SECONDS))
+    return Figure(
+        f"{_WHAT}: OCSP at both tells a revocation", "≤ 5 s", f"slowest {max(seconds):.2f} s", max(seconds) <= 5
+    )
+
+
+def _is_revoked(asked: Judge, port: int, serial: int) -> bool:
+    return asked.ask(port, serial).word == "revoked"
+
+
+def _searched(both: Twins, candidates: list[Candidate]) -> Figure:
+    """Return the figure of where secrets stand in what the servers logged, and in all that the database wrote."""
+    keys = [(f"account key of {one.invitation.cn}", one.account_key) for one in candidates]
+    secrets = canaries.secrets_of(both, ground.delivered(both), keys)
+    search = canaries.Search(secrets)
+    files = [*(each.log for each in both.both), *both.primary.written()]
+    found = [f"{name} in {path.name}" for path in files for name in search.found_in(path.read_bytes())]
+    return none_of(f"{_WHAT}: leaks of {len(secrets)} secrets, database's log", found)
 
 
 async def _said(session: aiohttp.ClientSession, url: str, body: bytes) -> str:

@@ -50,27 +50,35 @@ def drill(
 
 
 async def _walked(agency: Agency, every: int, names: tuple[str, ...]) -> list[Figure]:
-    figures, walks, all_acts = [], [], []
+    walks: list[Walk] = []
+    lost: list[str] = []
+    count = 0
     async with acts.staged(agency, 10 + 150 // every) as stage:
         for kind in acts.ACTS:
+            performed: list[Act] = []
             for what, calls, fault in _SITES if kind.name in names else ():
-                walk = Walk(f"{kind.name}, {what}")
-                all_acts += await _walk(stage, kind, Fault(calls, fault, 0), every, walk)
-                walks.append(walk)
-        broken = ground.errors_of_its_own(stage.caller.tally)
-        told = sum(count for (status, _), count in stage.caller.tally.items() if status == 503)
-        await asyncio.to_thread(agency.stop, signal.SIGKILL)
-        await asyncio.to_thread(agency.serve)
-        await asyncio.to_thread(acts.settled, agency, _SECONDS_TO_SETTLE)
-        lost = [each for act in all_acts for each in act.wrong()]
-        figures = list(_figures(walks, every))
+                walks.append(Walk(f"{kind.name}, {what}"))
+                performed += await _walk(stage, kind, Fault(calls, fault, 0), every, walks[-1])
+            count += len(performed)
+            lost += await _lost(stage, performed) if performed else []
+        tally = stage.caller.tally
+    told = sum(each for (status, _), each in tally.items() if status == 503)
     return [
-        *figures,
+        *_figures(walks, every),
         Figure("writes: told to come back (503)", "any number", str(told), met=True),
-        none_of("writes: 5xx but 503", broken),
-        none_of(f"writes: {len(all_acts)} acts, wrong after a kill", lost),
+        none_of("writes: 5xx but 503", ground.errors_of_its_own(tally)),
+        none_of(f"writes: {count} acts, wrong after a kill", lost),
         none_of("writes: faults in the books", ground.faults(agency)),
     ]
+
+
+async def _lost(stage: Stage, performed: list[Act]) -> list[str]:
+    """Kill the service, start it again, and return what is wrong with acts that were right."""
+    await asyncio.to_thread(stage.agency.stop, signal.SIGKILL)
+    stage.caller.forget_nonces()
+    await asyncio.to_thread(stage.agency.serve)
+    await asyncio.to_thread(acts.settled, stage.agency, _SECONDS_TO_SETTLE)
+    return [each for act in performed for each in act.wrong()]
 
 
 def _figures(walks: list[Walk], every: int) -> Iterator[Figure]:
@@ -78,7 +86,7 @@ def _figures(walks: list[Walk], every: int) -> Iterator[Figure]:
     for walk in walks:
         sites[walk.name.partition(", ")[2]] += walk.sites
     for what, count in sites.items():
-        demanded = "all" if every == 1 else f"each {every}th"
+        demanded = "all" if every == 1 else f"one in {every}"
         yield Figure(f"writes: {what}, sites", demanded, str(count), count > 0 and all(walk.ended for walk in walks))
     yield none_of("writes: faults", [each for walk in walks for each in walk.found])
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ca_server.backup import contents
+from ca_server.cli.options import login
 from ca_server.cli.output import FAILURE, REFUSED
 from ca_server.config.sections import Config
 from ca_server.store import SynchronousDatabase, audit, snapshot
@@ -86,7 +87,7 @@ def test_the_log_says_who_made_a_backup_and_the_backup_says_so_too(vault: Vault)
         records = SynchronousDatabase(path)
         ((_, actor, action, detail),) = records.read(audit.of_subject, "records")
         records.close()
-        assert (actor, action, detail) == ("login:root", "backup made", {"to": "records.backup keys.backup"})
+        assert (actor, action, detail) == (f"login:{login()}", "backup made", {"to": "records.backup keys.backup"})
 
 
 def test_one_person_alone_makes_no_backup_of_the_keys(vault: Vault) -> None:

@@ -21,7 +21,7 @@ from keys.algorithms import PrivateKey, sign
 from keys.errors import KeystoreError
 from keys.generate import generate
 from protocol.names import CommonName
-from tests.ca_server.databases import located, raw
+from tests.ca_server.databases import is_postgresql, located, raw
 from tests.ca_server.operations.bureau import CAROL, Bureau, house
 from tests.ca_server.paper import (
     ALICE,
@@ -198,6 +198,15 @@ def test_a_key_that_was_withdrawn_signs_nothing_more_and_what_it_signed_before_c
     assert bureau.show(number).status is Status.DONE
 
 
+def test_whoever_has_a_key_that_was_withdrawn_cannot_sign_with_a_moment_before(bureau: SignedBureau) -> None:
+    number = filed(bureau)
+    bureau.keys = [listed("alice", until=bureau.now + 60), listed("bob")]
+    approval = bureau.signed(number, Act.EXAMINED, "alice", at=bureau.now + 59)
+    bureau.now += 60
+    with pytest.raises(NotEntitled, match="by no key that was registered"):
+        bureau.examine(number, approval)
+
+
 def approved_by_hand(bureau: SignedBureau) -> int:
     """Write a whole approval into the records, with the signatures of another application."""
     signed, number = filed(bureau), filed(bureau)
@@ -219,6 +228,19 @@ def test_an_approval_written_by_hand_is_not_carried_out_and_found_by_the_books(b
     assert bureau.show(number).application.items[0].issuance is Half.WAITING
     found = [each for each in bureau.findings() if f"application {number} " in each]
     assert any("not of what the application says" in each for each in found)
+
+
+@pytest.mark.skipif(is_postgresql(), reason="PostgreSQL keeps nothing of another type in a column")
+@pytest.mark.parametrize("written", ["act = 'allowed'", "at = 'yesterday'", "signature = 'text'"])
+def test_a_row_that_no_operation_wrote_is_no_signature_and_found_by_the_books(
+    bureau: SignedBureau, written: str
+) -> None:
+    number = filed(bureau)
+    bureau.decide(number)
+    bureau.plant(f"UPDATE approval SET {written} WHERE application = :number AND act = 'approved'", number=number)
+    with pytest.raises(NotEntitled, match="no signature"):
+        bureau.carry_out()
+    assert f"Application {number} has no signature of the officer who approved" in str(bureau.findings())
 
 
 def test_a_revocation_approved_by_hand_revokes_nothing(bureau: SignedBureau) -> None:

@@ -1,5 +1,6 @@
 """The audit log as a tree: places, checkpoints, proofs, exports, the daily mail and retention."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ca_server.domain.checkpoint import Checkpoint, Head, root_over
 from ca_server.operations import audit_log, audit_proofs
 from ca_server.operations.audit_log import Forked
 from ca_server.operations.audit_verification import Altered, opened
-from ca_server.store import Connection, audit, audit_tree, outbox
+from ca_server.store import Connection, audit, audit_tree, certificates, outbox
 from ca_server.store.audit import Choice
 from keys.generate import generate
 from tests.ca_server.databases import is_postgresql, located, raw
@@ -249,7 +250,7 @@ def test_the_fingerprints_are_those_of_the_certificates_that_are_stored(bureau: 
     connection = raw(located(bureau.folder))
     for each in log["certificates"]:
         (der,) = connection.execute("SELECT der FROM certificate WHERE serial = ?", (each["serial"],)).fetchone()
-        assert merkle.hashlib.sha256(bytes(der)).hexdigest() == each["sha256"]
+        assert hashlib.sha256(bytes(der)).hexdigest() == each["sha256"]
     connection.close()
 
 
@@ -350,3 +351,40 @@ def test_what_cannot_be_logged_does_not_happen(bureau: Bureau) -> None:
 def _rows(bureau: Bureau, table: str) -> int:
     (count,) = raw(located(bureau.folder)).execute(f"SELECT count(*) FROM {table}").fetchone()
     return int(count)
+
+
+def test_a_certificate_that_was_revoked_while_it_was_signed_is_in_its_institutions_log(bureau: Bureau) -> None:
+    serial = bureau.fetch(f"{INSTITUTION}-003")
+    connection = raw(located(bureau.folder))
+    (der,) = connection.execute("SELECT der FROM certificate WHERE serial = ?", (serial,)).fetchone()
+    connection.execute("DELETE FROM audit WHERE action = 'certificate issued' AND subject = 'F123456-003'")
+    connection.execute("UPDATE certificate SET status = 'revoked', der = NULL WHERE serial = ?", (serial,))
+    connection.commit()
+    assert bureau.records.write(certificates.issue, serial, bytes(der), LATER) is False
+    assert bureau.records.write(certificates.issue, serial, bytes(der), LATER) is False, "stored once"
+    sealed(bureau)
+    log = bureau.records.read(audit_proofs.log_of_institution, INSTITUTION)
+    assert log["certificates"][-1] == {
+        "cn": f"{INSTITUTION}-003",
+        "serial": serial,
+        "sha256": hashlib.sha256(bytes(der)).hexdigest(),
+    }
+    assert len(audit_proofs.verify(log, [note_key()]).certificates) == 3
+
+
+def test_entries_are_chosen_by_actor_action_subject_result_and_time(bureau: Bureau) -> None:
+    def write(connection: Connection) -> None:
+        audit.record(connection, LATER, "officer:x@one", "tested", "a", result=audit.REFUSED)
+        audit.record(connection, LATER + 1, "officer:x@two", "tested", "b")
+        audit.record(connection, LATER + 2, "officer:xy@two", "tried", "b")
+
+    bureau.records.write(write)
+    for choice, subjects in (
+        (Choice(actor="officer:x"), ["a", "b"]),
+        (Choice(actor="officer:x@two"), ["b"]),
+        (Choice(action="tested", subject="b"), ["b"]),
+        (Choice(result="refused", since=LATER), ["a"]),
+        (Choice(since=LATER + 1, until=LATER + 2), ["b"]),
+    ):
+        assert [row.subject for row in entries(bureau, choice)] == subjects, choice
+    assert [row.action for row in bureau.records.read(audit.chosen, Choice(), 1)] == ["tried"], "the newest"

@@ -68,6 +68,21 @@ def test_another_server_places_the_same_bytes_with_the_same_times(bureau: Bureau
         assert len(facts(other.path)) == partitions + 1
 
 
+def test_a_list_is_kept_in_pieces_and_nothing_is_left_of_a_longer_one(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revocations, "_OCTETS_OF_A_PIECE", 100)
+    long, short = bytes(range(250)), b"short"
+    for number, der in enumerate((long, short, long * 3), start=1):
+        bureau.records.write(revocations.draft_crl, ISSUER, number, (bureau.now, bureau.now + 1), 0)
+        bureau.records.write(revocations.keep_crl, ISSUER, 0, number, der)
+        assert bureau.records.read(revocations.crl_content, ISSUER, 0) == (number, der)
+        assert bureau.records.read(revocations.kept_crls, ISSUER) == [(0, number, bureau.now)]
+    with pytest.raises(Conflict):
+        bureau.records.write(revocations.keep_crl, ISSUER, 0, 3, short)
+    assert bureau.records.read(revocations.crl_content, ISSUER, 0) == (3, long * 3)
+
+
 def test_a_server_whose_lists_are_newer_than_those_on_record_keeps_them(bureau: Bureau) -> None:
     press, other = dataclasses.replace(bureau.press, shared=True), another_folder(bureau)
     publish(bureau, press)

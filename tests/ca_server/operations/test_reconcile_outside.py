@@ -96,9 +96,9 @@ def rekeyed(builder: x509.CertificateBuilder, before: x509.Certificate) -> x509.
     return extended(None)(builder, before)
 
 
-def test_a_certificate_put_together_anew_as_it_was_balances(records: Records) -> None:
+def test_a_certificate_put_together_anew_as_it_was_is_known_by_its_hash_in_the_log_alone(records: Records) -> None:
     reissue(records, extended(None))
-    assert records.balance().balanced
+    assert [book.name for book in records.balance().books if book.findings] == ["audit"]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,8 @@ def test_a_crl_that_lacks_a_revoked_certificate_is_found_though_our_key_signed_i
 def test_a_crl_whose_record_was_cut_off_by_a_crash_balances(records: Records) -> None:
     now = SystemClock().now()
     number = published_number(records.crl_file) + 1
-    entries = [bytes(entry) for (entry,) in _all(records, "SELECT crl_entry FROM certificate WHERE crl_entry NOT NULL")]
+    rows = _all(records, "SELECT crl_entry FROM certificate WHERE crl_entry IS NOT NULL")
+    entries = [bytes(entry) for (entry,) in rows]
     records.crl_file.write_bytes(crl.build(issuing(records), entries, number, now, now + DAY))
     assert "which the records have not taken" in records.findings("CRL")
     records.plant(
@@ -266,7 +267,8 @@ def test_an_answer_with_another_moment_or_reason_is_found(records: Records, monk
 def test_a_kid_in_any_column_is_found_however_it_is_written(records: Records, column: str) -> None:
     kid, _ = halves(records)
     table, _, name = column.partition(".")
-    records.plant(f"UPDATE {table} SET {name} = :text", text=f"see https://localhost/e/{kid.lower()}.")
+    text = f"see https://localhost/e/{kid.lower()}."
+    records.plant(f"UPDATE {table} SET {name} = :text", text=text.encode() if name == "tbs" else text)
     assert f"The kid of the credential {records.names['live']} stands in clear in {column}" in records.findings(
         "secrets"
     )

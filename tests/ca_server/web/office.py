@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from aiohttp import web
+from aiohttp import web, web_app
 from aiohttp.test_utils import TestClient, TestServer
 
 from ca_server import app, keyring, store
@@ -158,6 +158,7 @@ class Office:
         await self.plain.close()
         await self.database.close()
         self.records.close()
+        web_app._cached_build_middleware.cache_clear()  # it keeps a thousand servers, whose nonces alone take 8 MB each
 
     async def restart(self) -> None:
         """Stop the server and start it again on the same records."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ca_server.store import Unavailable
+from tests.ca_server.databases import contents, unwritable
 from tests.ca_server.web.caller import Caller
 from tests.ca_server.web.office import Office
 from tests.ca_server.web.watchers import Watchers
@@ -85,15 +86,13 @@ async def test_an_office_that_works_is_ready_and_says_why_when_its_clockwork_sta
 async def test_readiness_is_lost_while_the_records_are_read_only(watchers: Watchers) -> None:
     office, pulse = watchers.office, watchers.office.wiring._pulse
     await watchers.let_the_clockwork_run()
-    driver = office.database._writer._line._connection.get_execution_options()["driver"]
-    driver.execute("PRAGMA query_only=1")
-    office.clock.pass_by(seconds=30)
-    watchers.schedule.turned_at = office.clock.now()
-    with pytest.raises(Unavailable):
-        await pulse.beat(office.clock.now())
-    (reason,) = await watchers.reasons()
-    assert reason.startswith("The records could not be written since ")
-    driver.execute("PRAGMA query_only=0")
+    with unwritable(office.database, office.config.server.database):
+        office.clock.pass_by(seconds=30)
+        watchers.schedule.turned_at = office.clock.now()
+        with pytest.raises(Unavailable):
+            await pulse.beat(office.clock.now())
+        (reason,) = await watchers.reasons()
+        assert reason.startswith("The records could not be written since ")
     await pulse.beat(office.clock.now())
     assert await watchers.reasons() == []
 
@@ -128,11 +127,11 @@ async def test_a_part_that_cannot_be_asked_hides_no_other(watchers: Watchers, mo
 
 
 async def test_watching_changes_nothing(watchers: Watchers) -> None:
-    before = await watchers.office.database.data_version()
+    before = contents(watchers.office.config.server.database)
     for path in ("/metrics", "/healthz", "/readyz"):
         await watchers.client.get(path)
         assert (await watchers.client.post(path)).status == 405
-    assert await watchers.office.database.data_version() == before
+    assert contents(watchers.office.config.server.database) == before
 
 
 async def test_the_clockwork_raises_an_alarm_before_what_it_lives_by_ends(

@@ -35,9 +35,10 @@ def _share() -> None:
         "crl_content",
         sa.Column("issuer", sa.String(16), nullable=False),
         sa.Column("part", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("piece", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("der", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("issuer", "part"),
+        sa.PrimaryKeyConstraint("issuer", "part", "piece"),
     )
     op.create_table(
         "nonce_key",
@@ -54,6 +55,7 @@ def _share() -> None:
     if op.get_bind().dialect.name == "postgresql":
         for table in ("nonce_key", "redeemed_nonce"):
             op.execute(f"ALTER TABLE {table} SET UNLOGGED")
+        op.execute("ALTER TABLE crl_content ALTER COLUMN der SET STORAGE EXTERNAL")  # nothing there to compress
 
 
 def _order() -> None:
