@@ -19,7 +19,7 @@ serve: $(READY)
 	@$(BIN)/warifu-ca demo --serve
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 # The tests of the records once more, on a PostgreSQL of their own (Debian package postgresql).
 test-postgresql: $(READY)

@@ -28,8 +28,8 @@ def audit() -> None:
 @click.option("--action", default="", metavar="WHAT", help="Only this action.")
 @click.option("--subject", default="", metavar="ABOUT", help="Only about this, such as F123456-001.")
 @click.option("--result", type=click.Choice(["done", "refused", "failed"]), help="Only of this result.")
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Not before this day of Japan.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Before this day of Japan.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Not before this day of Japan.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Before this day of Japan.")
 @click.option("--most", default=50, metavar="N", type=click.IntRange(1, 100_000), help="So many, the newest (50).")
 @officer_option
 @common

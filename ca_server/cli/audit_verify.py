@@ -16,6 +16,7 @@ from ca_server.domain.checkpoint import Checkpoint, NoCheckpoint
 from ca_server.errors import Invalid
 from ca_server.language import sentence
 from ca_server.operations import audit_export, audit_proofs
+from ca_server.operations.audit_log import FOLDER
 from ca_server.operations.audit_proofs import Document, Proven
 from ca_server.operations.audit_verification import Altered, Examination, Verified, kept_checkpoint
 from keys.signed_note import NoteKey
@@ -27,8 +28,10 @@ def run(kept: tuple[Path, ...], export: Path | None, key: Path | None) -> None:
     """Verify what was asked for, and tell. Raises Altered when something does not agree."""
     keys = published_keys(settings().config()) if key is None else public_keys(_text(key))
     if export is None:
-        records = open_records(settings().config())
-        _tell(records.read(audit_proofs.verify_records, keys, _checkpoints(kept, keys)))
+        config = settings().config()
+        records, published = open_records(config), config.server.public_folder / FOLDER / "checkpoint"
+        known = (*kept, published) if published.exists() else kept  # records that were rolled back have lost theirs
+        _tell(records.read(audit_proofs.verify_records, keys, _checkpoints(known, keys)))
     elif audit_export.FORMAT in _head(export):
         with export.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
             _tell(Examination(keys, _checkpoints(kept, keys)).take(audit_export.read(lines)))

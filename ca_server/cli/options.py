@@ -170,10 +170,16 @@ def not_a_code(text: str) -> Sentence:
 
 
 def login() -> str:
-    """Return the login that runs this command, from the kernel and not from the environment, which anybody sets."""
+    """Return the login that runs this command, from the kernel and not from the environment, which anybody sets.
+
+    It is the number of one that has no name, as in many containers.
+    """
     import pwd
 
-    return pwd.getpwuid(os.getuid()).pw_name
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def now() -> int:

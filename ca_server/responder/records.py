@@ -11,7 +11,7 @@ import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 from ca_server import store
 from ca_server.authority import ocsp
@@ -19,9 +19,6 @@ from ca_server.operations.publication import told
 from ca_server.responder.answers import Waits
 from ca_server.store import standings
 from ca_server.whereabouts import Cluster, Whereabouts
-
-if TYPE_CHECKING:
-    from ca_server.store.postgresql import ClusterDatabase
 
 Found = TypeVar("Found")
 
@@ -111,8 +108,11 @@ class DistantRecords:
     """The records in a database of PostgreSQL, for a worker. After trouble they are left alone for a moment."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+        from ca_server.store.postgresql import ClusterDatabase  # takes a while, and a file needs none of it
+
+        self._reached = functools.partial(ClusterDatabase.reached, cluster, _LINES)
         self._database: ClusterDatabase | None = None
+        self._opening = asyncio.Lock()
         self._asking = 0
         self._left_alone_until = 0.0
 
@@ -131,19 +131,15 @@ class DistantRecords:
         self._asking += 1
         try:
             async with asyncio.timeout(_SECONDS_FOR_AN_ANSWER):
-                if self._database is None:
-                    self._database = await self._reached()
+                async with self._opening:
+                    if self._database is None:
+                        self._database = await self._reached()
                 return await self._database.lookup(told, issuer, serial)
         except Exception:
             self._left_alone_until = time.monotonic() + _SECONDS_LEFT_ALONE
             raise
         finally:
             self._asking -= 1
-
-    async def _reached(self) -> "ClusterDatabase":
-        from ca_server.store.postgresql import ClusterDatabase
-
-        return await ClusterDatabase.reached(self._cluster, _LINES)
 
 
 def _inode(path: Path) -> tuple[int, int]:

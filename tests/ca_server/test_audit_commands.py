@@ -1,6 +1,7 @@
 """`warifu-ca audit` as auditors and operators use it."""
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 from collections.abc import Callable
@@ -83,6 +84,12 @@ def change(ca: Path, statement: str) -> None:
     connection.close()
 
 
+def copy_records(source: Path, target: Path) -> None:
+    """Copy a database over another."""
+    with contextlib.closing(sqlite3.connect(source)) as one, contextlib.closing(sqlite3.connect(target)) as other:
+        one.backup(other)
+
+
 def test_the_records_are_verified_and_a_changed_entry_is_named(ca: Path, command: Run) -> None:
     code, text = command("verify", "--json")
     assert (code, json.loads(text)["whole"]) == (DONE, True)
@@ -128,6 +135,17 @@ def test_a_kept_checkpoint_finds_what_was_rolled_back_also_out_of_a_saved_mail(
         assert code == PERSON
         assert "cut off or rolled back" in text
         assert command("verify", "--since", kept)[0] == DONE
+
+
+def test_records_that_were_rolled_back_are_found_by_what_was_published(ca: Path, command: Run) -> None:
+    copy_records(ca / "warifu.db", ca / "before.db")
+    command("list")
+    keep(ca)
+    assert command("verify")[0] == DONE
+    copy_records(ca / "before.db", ca / "warifu.db")
+    code, text = command("verify")
+    assert code == PERSON
+    assert "cut off or rolled back" in text
 
 
 def test_a_proof_is_written_once_and_verified_by_anybody(ca: Path, command: Run, tmp_path: Path) -> None:

@@ -103,6 +103,11 @@ def test_a_command_without_a_row_does_not_run(
     assert capsys.readouterr().out == ""
 
 
+def test_a_login_without_a_name_is_known_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options.os, "getuid", lambda: 3_999_999_999)
+    assert options.login() == "3999999999"
+
+
 @dataclasses.dataclass(frozen=True)
 class Person:
     """Somebody at a login who names an officer or does not, and as whom the rules know them."""

@@ -30,11 +30,16 @@ def drill(folder: Path, enrolments: int = 200, away: float = 3, defect: str | No
     if clusters.program("initdb") is None:
         return [Figure(f"{_WHAT}: {clusters.MISSING}", "-", "skipped", met=True)]
     with clusters.clusters(2) as made, twins.standing(folder, made, defect) as both:
-        storm = Storm(both, [Candidate(each) for each in ground.invited(both, enrolments)], away)
-        asyncio.run(storm.run())
-        with contextlib.suppress(AssertionError):  # what is still open then is a fault in the books
-            ground.settled(both, 60)
-        return _judged(both, storm)
+        return run(both, enrolments, away)
+
+
+def run(both: Twins, enrolments: int, away: float) -> list[Figure]:
+    """Do so where two servers stand already, on a primary and its standby."""
+    storm = Storm(both, [Candidate(each) for each in ground.invited(both, enrolments)], away)
+    asyncio.run(storm.run())
+    with contextlib.suppress(AssertionError):  # what is still open then is a fault in the books
+        ground.settled(both, 60)
+    return _judged(both, storm)
 
 
 class Storm:
@@ -53,14 +58,18 @@ class Storm:
         self.crowd = Crowd(judge(both.chain), [])
         self.lists: collections.Counter[int] = collections.Counter()
         self._done: list[tuple[float, Candidate]] = []
+        self._killed = asyncio.Event()
+        """The last third of the PCs comes only then, for some must come afterwards."""
 
     async def run(self) -> None:
         """Run it."""
-        trust, waiting = self.both.trust(), iter(self.candidates)
+        trust, waiting, held = self.both.trust(), iter(enumerate(self.candidates)), 2 * len(self.candidates) // 3
 
         async def client() -> None:
             async with Caller(self.both.public_url, trust, longest_wait=0.5, connections=2) as caller:
-                for candidate in waiting:
+                for place, candidate in waiting:
+                    if place >= held:
+                        await self._killed.wait()
                     with contextlib.suppress(Refused, TimeoutError):  # it is missed in the end
                         await enrol(caller, candidate, 120)
                         self._done.append((time.monotonic(), candidate))
@@ -73,17 +82,18 @@ class Storm:
         await asyncio.sleep(1)  # the keepers have read them
         async with self.crowd.asking(self.both.http_port):
             lists = asyncio.create_task(self._fetch_lists())
-            await asyncio.to_thread(self._kill)
+            await asyncio.to_thread(self._kill, asyncio.get_running_loop())
             await clients
             lists.cancel()
 
-    def _kill(self) -> None:
+    def _kill(self, loop: asyncio.AbstractEventLoop) -> None:
         primary, standby = self.both.clusters
         primary.cut_off()
         time.sleep(_SECONDS_ALONE)
         self.acknowledged = [candidate for _, candidate in list(self._done)]
         primary.kill()
         killed = time.monotonic()
+        loop.call_soon_threadsafe(self._killed.set)
         time.sleep(self.away)
         self.promoted = standby.promote()
         self.both.primary = standby

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.drills import acts, ground, strace
@@ -76,23 +76,25 @@ def _threads(walks: list[Walk]) -> set[tuple[str, int]]:
 
 
 async def _walked(agency: Agency, every: int, names: tuple[str, ...], *, commands: bool) -> list[Walk]:
-    walks = []
+    walks, places = [], range(1, _MOST, every)
     async with acts.staged(agency, 4 + 70 // every) as stage:
         for kind in acts.ACTS:
             if kind.name not in names:
                 continue
             for calls in (_DATABASE, _FILES):
-                walks.append(await _walk(stage, kind, f"{kind.name}, {calls}", Fault(calls, strace.KILL, 0), every))
+                fault = Fault(calls, strace.KILL, 0)
+                walks.append(await walk_along(stage, kind, f"{kind.name}, {calls}", fault, places))
             if commands and kind in _COMMANDS:
                 both = Fault(f"{_DATABASE},{_FILES}", strace.KILL, 0)
-                walks.append(await _walk(stage, kind, f"{kind.name}, command", both, every))
+                walks.append(await walk_along(stage, kind, f"{kind.name}, command", both, places))
     return walks
 
 
-async def _walk(stage: Stage, kind: type[Act], name: str, fault: Fault, every: int) -> Walk:
+async def walk_along(stage: Stage, kind: type[Act], name: str, fault: Fault, places: Iterable[int]) -> Walk:
+    """Perform an act for each place at which the fault strikes the service, or the command if `name` ends with that."""
     walk = Walk(name)
     step = _step_of_command if name.endswith("command") else _step_of_service
-    for when in range(1, _MOST, every):
+    for when in places:
         act = kind(stage)
         await act.prepare()
         await asyncio.to_thread(acts.settled, stage.agency, _SECONDS_TO_SETTLE)

@@ -53,16 +53,22 @@ def drill(
     if clusters.program("initdb") is None:
         return [Figure(f"{_WHAT}: {clusters.MISSING}", "-", "skipped", met=True)]
     with clusters.clusters() as made, twins.standing(folder, made, defect) as both:
-        first, figures = race.run(_WHAT, both, urls, 1)
-        holders = asyncio.run(_holders(both, first))
-        figures += asyncio.run(_replayed(both, holders[:replays]))
-        figures.append(_searched(both, first))
-        figures.append(asyncio.run(_seen(both, holders[:_REVOKED])))
+        figures = together(both, urls, replays)
         with Watch(both) as watch:
             for how in losses:
                 figures += _lost(both, how, enrolments)
         figures.append(none_of(f"{_WHAT}: CRL numbers that went back", watch.went_back))
         return figures + _judged(both)
+
+
+def together(both: Twins, urls: int, replays: int) -> list[Figure]:
+    """Race on `urls` URLs, replay requests, look for secrets, and revoke at one server what both must tell of."""
+    first, figures = race.run(_WHAT, both, urls, 1)
+    holders = asyncio.run(_holders(both, first))
+    figures += asyncio.run(_replayed(both, holders[:replays]))
+    figures.append(_searched(both, first))
+    figures.append(asyncio.run(_seen(both, holders[:_REVOKED])))
+    return figures
 
 
 async def _holders(both: Twins, candidates: list[Candidate]) -> list[Candidate]:

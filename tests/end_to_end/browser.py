@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
 from tests.end_to_end.agency import environment
 from tests.end_to_end.judges import program
 
 WIDE, NARROW = (1280, 900), (375, 800)
+PATIENCE = 15_000
+"""How long to wait for what a page should do, in milliseconds."""
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -59,10 +61,16 @@ class Browsers:
 
     def __init__(self, playwright: Playwright) -> None:
         self._chromium = playwright.chromium
+        self._opened: list[BrowserContext] = []
+
+    def start(self, home: Home) -> Browser:
+        """Start a browser that keeps nothing, for many people one after another: each context is another person's."""
+        return self._chromium.launch(
+            executable_path=program("chromium"), headless=True, args=list(_FLAGS), env=_at_home(home)
+        )
 
     def open(self, home: Home, *, locale: str = "ja-JP", size: tuple[int, int] = WIDE, **more: Any) -> BrowserContext:
         """Open the browser of a home; what it keeps is there again the next time."""
-        variables = environment() | {"HOME": str(home.folder), "XDG_CONFIG_HOME": str(home.folder / ".config")}
         context = self._chromium.launch_persistent_context(
             str(home.folder / "profile"),
             executable_path=program("chromium"),
@@ -71,11 +79,17 @@ class Browsers:
             accept_downloads=True,
             locale=locale,
             viewport={"width": size[0], "height": size[1]},
-            env=variables,
+            env=_at_home(home),
             **more,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
+        self._opened.append(context)
         return context
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for context in self._opened:
+            context.close()
 
 
 @contextlib.contextmanager
@@ -83,6 +97,10 @@ def browsers() -> Iterator[Browsers]:
     """Let browsers be opened until the end of the block, which closes them."""
     with sync_playwright() as playwright:
         yield Browsers(playwright)
+
+
+def _at_home(home: Home) -> dict[str, str | float | bool]:
+    return {**environment(), "HOME": str(home.folder), "XDG_CONFIG_HOME": str(home.folder / ".config")}
 
 
 def _certificates(file: Path) -> list[str]:

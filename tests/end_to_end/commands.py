@@ -1,12 +1,12 @@
-"""The commands `warifu-ca` and `warifu` in processes forked from one that has loaded them: a start costs more than most.
+"""The commands `warifu-ca` and `warifu` in processes forked from one that has loaded them: starting costs most of all.
 
-Each has its own process, environment, streams and end, as if it had been started. The clock of libfaketime comes with
-the start of a program; whoever lives by it starts his own.
+Each has its own process, environment, streams and end, as if it had been started. libfaketime comes with the start of a
+program and reads its offset anew after a second; those who live by it are forked from one that lives by it and looks at
+no clock.
 
 A request is one datagram: command and environment, and the three streams as descriptors. What comes back is its code.
 """
 
-import atexit
 import contextlib
 import functools
 import gc
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -36,10 +37,6 @@ def run(
     command: Sequence[str], variables: Mapping[str, str], stdin: str | None, seconds: float
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command of this tree to its end; raises TimeoutExpired when it takes longer."""
-    if "LD_PRELOAD" in variables:
-        return subprocess.run(
-            command, capture_output=True, text=True, env=variables, input=stdin, timeout=seconds, check=False
-        )
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
         streams[0].write((stdin or "").encode())
@@ -47,7 +44,7 @@ def run(
         connection = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
         connection.settimeout(seconds)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MOST)
-        connection.connect(_loaded())
+        connection.connect(_origin(frozenset(_of_the_clock(variables).items())).address)
         asked = {"command": list(command), "variables": dict(variables), "folder": str(Path.cwd())}
         socket.send_fds(connection, [json.dumps(asked).encode()], [each.fileno() for each in streams])
         try:
@@ -58,22 +55,33 @@ def run(
     return subprocess.CompletedProcess(list(command), code, *told)
 
 
-@functools.cache
-def _loaded() -> str:
-    """Start what the others are forked from, once for this process, and return its address."""
-    folder = tempfile.TemporaryDirectory(prefix="warifu-commands-")
-    address = f"{folder.name}/asked"
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"from tests.end_to_end.commands import serve; serve({address!r})"],
-        stdin=subprocess.PIPE, cwd=_ROOT,
-    )  # fmt: skip
-    atexit.register(lambda: (process.communicate(), folder.cleanup()))
-    deadline = time.monotonic() + 60
-    while not Path(address).exists():
-        assert process.poll() is None, "what commands are forked from has ended"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return address
+class _Origin:
+    """What commands are forked from, in its environment but for the clock; it ends with this object."""
+
+    def __init__(self, clock: Mapping[str, str]) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="warifu-commands-")
+        self.address = f"{folder.name}/asked"
+        elsewhere = {name: value for name, value in os.environ.items() if name not in _of_the_clock(os.environ)}
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"from tests.end_to_end.commands import serve; serve({self.address!r})"],
+            stdin=subprocess.PIPE, cwd=_ROOT, env={**elsewhere, **clock},
+        )  # fmt: skip
+        weakref.finalize(self, lambda: (process.communicate(), folder.cleanup()))
+        deadline = time.monotonic() + 60
+        while not Path(self.address).exists():
+            assert process.poll() is None, "what commands are forked from has ended"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+@functools.lru_cache(maxsize=3)
+def _origin(clock: frozenset[tuple[str, str]]) -> _Origin:
+    """Start what the others are forked from, once in this process for each clock, and let the oldest go."""
+    return _Origin(dict(clock))
+
+
+def _of_the_clock(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if name == "LD_PRELOAD" or "FAKE" in name}
 
 
 def serve(address: str) -> None:
@@ -98,19 +106,15 @@ def serve(address: str) -> None:
 
 def _next(listening: socket.socket) -> socket.socket | None:
     """Return who asks next, or None when nobody will; bury who has ended meanwhile."""
-    while True:
-        readable, _, _ = select.select([listening, 0], [], [], 1)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG) != (0, 0):
-                pass
-        if listening in readable:
-            return listening.accept()[0]
-        if readable:
-            return None
+    readable, _, _ = select.select([listening, 0], [], [])
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+    return listening.accept()[0] if listening in readable else None
 
 
 def _wait_for_one(asked: socket.socket, streams: Sequence[int]) -> None:
-    """Fork once more and, in the process between, wait and tell how it ended; return in the one that is to become it."""
+    """Fork once more; in the process between, wait and tell how it ended; return in the one that is to become it."""
     pid = os.fork()
     if pid:
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -130,7 +134,7 @@ def _become(asked: dict[str, Any]) -> NoReturn:
     os.chdir(asked["folder"])
     sys.argv = asked["command"]
     sys.stdin, sys.stdout, sys.stderr = (
-        open(number, mode, encoding="utf-8", closefd=False) for number, mode in enumerate("rww")
+        os.fdopen(number, mode, encoding="utf-8", closefd=False) for number, mode in enumerate("rww")
     )
     importlib.import_module(_MAINS[Path(sys.argv[0]).name]).main()
     sys.exit(0)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.end_to_end.agency import Agency, Invitation
 from tests.end_to_end.agency import agency as running_agency
-from tests.end_to_end.browser import Browsers, Home
-from tests.end_to_end.browser import browsers as running_browsers
+from tests.end_to_end.browser import PATIENCE, WIDE, Browsers, Home
 from tests.end_to_end.person import Person
 from tests.end_to_end.spreadsheet import Spreadsheet
 from tests.end_to_end.spreadsheet import spreadsheet as running_spreadsheet
@@ -62,14 +62,33 @@ def home(agency: Agency, tmp_path: Path) -> Home:
     return Home(tmp_path / "home", agency.root)
 
 
-@pytest.fixture
-def browsers() -> Iterator[Browsers]:
-    """Return what opens browsers."""
-    with running_browsers() as running:
+@pytest.fixture(scope="module")
+def _playwright() -> Iterator[Playwright]:
+    """Start Playwright once for a module; while it runs, no test may run a loop of its own."""
+    with sync_playwright() as running:
         yield running
 
 
 @pytest.fixture
-def person(browsers: Browsers, home: Home, invitation: Invitation) -> Person:
-    """Return a person with a browser and the two mails."""
-    return Person(browsers.open(home).pages[0], invitation)
+def browsers(_playwright: Playwright) -> Iterator[Browsers]:
+    """Return what opens browsers, each with a home that it keeps things in."""
+    running = Browsers(_playwright)
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def _browser(_playwright: Playwright, agency: Agency, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Start the browser of those who need none of their own."""
+    running = Browsers(_playwright).start(Home(tmp_path_factory.mktemp("home"), agency.root))
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def person(_browser: Browser, invitation: Invitation) -> Iterator[Person]:
+    """Return a person with a browser's context, which knows nothing of others, and the two mails."""
+    context = _browser.new_context(locale="ja-JP", viewport={"width": WIDE[0], "height": WIDE[1]})
+    context.set_default_timeout(PATIENCE)
+    yield Person(context.new_page(), invitation)
+    context.close()

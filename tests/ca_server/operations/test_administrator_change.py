@@ -96,9 +96,7 @@ def test_a_call_back_is_recorded_once_with_number_and_person_and_only_for_a_chan
         desk.records.write(applications.call_back, 1, BOB, SPOKEN, desk.now)
 
 
-def test_both_addresses_are_told_and_open_pairs_are_mailed_anew_to_the_new_one_only(
-    desk: Desk, mails: Raw
-) -> None:
+def test_both_addresses_are_told_and_open_pairs_are_mailed_anew_to_the_new_one_only(desk: Desk, mails: Raw) -> None:
     old = Branch(desk).halves(FIRST)
     change(desk)
     desk.pass_by(days=1)
@@ -180,9 +178,7 @@ def test_the_books_balance_from_the_approval_of_a_change_to_its_end(tmp_path: Pa
     assert registered(bureau) == SUZUKI
 
 
-def test_a_guessed_administrator_changes_nothing_and_the_registered_one_is_told(
-    desk: Desk, mails: Raw
-) -> None:
+def test_a_guessed_administrator_changes_nothing_and_the_registered_one_is_told(desk: Desk, mails: Raw) -> None:
     guess = who(family_name="佐藤") | successor(Administrator("悪", "人", "あく にん", "mallory@evil.example"))
     with pytest.raises(Invalid):
         desk.file(read(Kind.ADMINISTRATOR_CHANGE, guess))

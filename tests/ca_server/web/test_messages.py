@@ -1,5 +1,6 @@
 """What every request must be, and what every answer is (RFC 8555 §6; protocol.md, Verifying a request)."""
 
+import asyncio
 import base64
 import gzip
 import hmac
@@ -214,6 +215,15 @@ async def test_a_body_that_grows_over_64_kib_when_unpacked_is_refused(holder: Ca
     packed = gzip.compress(b" " * 10_000_000)
     reply = await holder.send("POST", NEW_ORDER, packed, JOSE | {"Content-Encoding": "gzip"})
     assert reply.refusal == (413, "malformed")
+
+
+async def test_a_body_that_is_not_packed_as_it_says_is_refused_without_a_trace(
+    holder: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply = await holder.send("POST", NEW_ORDER, b"{}", JOSE | {"Content-Encoding": "gzip"})
+    assert reply.refusal == MALFORMED
+    await asyncio.sleep(0)  # aiohttp reads what is left of a body after its answer
+    assert [record for record in caplog.records if record.exc_info] == []
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"1", b"\xff\xfe", b'"text"', b"{}"])
