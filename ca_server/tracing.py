@@ -7,7 +7,6 @@ problem and request id. Never a path, a message of an error, or anything that a 
 
 import contextlib
 import importlib.metadata
-import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -25,10 +24,13 @@ _tracer: "Tracer | None" = None
 
 def begin() -> Callable[[], None]:
     """Trace from now on, if it is wanted and can be; return what sends the last spans and ends it."""
-    if not os.environ.get(_ENDPOINT) or importlib.util.find_spec("opentelemetry.sdk") is None:
+    if not os.environ.get(_ENDPOINT):
         return lambda: None
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError:  # the variable is often there for other programs
+        return lambda: None
 
     return begin_with(BatchSpanProcessor(OTLPSpanExporter(timeout=_SECONDS_TO_SEND)))
 

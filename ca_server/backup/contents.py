@@ -10,6 +10,7 @@ the configuration's folder; one that lies elsewhere is kept below `outside/`, wi
 """
 
 import dataclasses
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeVar
@@ -59,12 +60,17 @@ def database(config: Config) -> str:
     return _place(config, where).name if isinstance(where, Path) else _COPY
 
 
-def displaced(config: Config, then: Path) -> Iterator[Place]:
-    """Yield what the configuration names by a whole path, with the name by which a backup of `then` brought it."""
-    folder = config.path.absolute().parent
+def folder(config: Config) -> Path:
+    """Return where the configuration lies, as a backup says it."""
+    return _whole(config.path).parent
+
+
+def displaced(config: Config, then: Path, folder: Path) -> Iterator[Place]:
+    """Yield what the configuration names, once it lies in `folder`, elsewhere than a backup of `then` brought it."""
     for _, path in _unique(_paths(config)):
-        if not path.absolute().is_relative_to(folder):
-            yield Place(path, _name(path.absolute(), then))
+        place = Place(_led(config, path, folder), _name(_led(config, path, then), then))
+        if place.path != folder / place.name:
+            yield place
 
 
 def moved(config: Config, then: Path) -> Config:
@@ -72,13 +78,13 @@ def moved(config: Config, then: Path) -> Config:
     folder = config.path.absolute().parent
 
     def lead(path: Path) -> Path:
-        known = path.absolute()
-        return known if known.is_relative_to(folder) else folder / _name(known, then)
+        return folder / _name(_led(config, path, then), then)
 
     led = _mapped(config, lead)
     if isinstance(led.server.database, Path):
         return led
-    return dataclasses.replace(led, server=dataclasses.replace(led.server, database=folder / _COPY))
+    server = dataclasses.replace(led.server, database=folder / _COPY, database_password_file=None)
+    return dataclasses.replace(led, server=server)
 
 
 def _mapped(section: C, lead: Any) -> C:
@@ -124,7 +130,18 @@ def _is_published(path: Path) -> bool:
 
 
 def _place(config: Config, path: Path) -> Place:
-    return Place(path, _name(path.absolute(), config.path.absolute().parent))
+    return Place(path, _name(_whole(path), folder(config)))
+
+
+def _led(config: Config, path: Path, folder: Path) -> Path:
+    """Return where a path of the configuration leads when that lies in `folder`."""
+    own, known = config.path.absolute().parent, path.absolute()
+    return _whole(folder / known.relative_to(own) if known.is_relative_to(own) else known)
+
+
+def _whole(path: Path) -> Path:
+    """Return a path without `..`, by which a name in a backup would lead out of the folder."""
+    return Path(os.path.normpath(path.absolute()))
 
 
 def _name(path: Path, folder: Path) -> str:

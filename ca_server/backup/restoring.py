@@ -3,7 +3,7 @@
 1. both are unpacked into a folder beside, to their authentic ends; the keys' first, whose certificates are their own
 2. everything is tried: configuration, database, keys, secrets, the lists that outlived the records
 3. the records are made safe (`operations.restoration`), in one transaction
-4. the folder gets its name
+4. the folder gets its name, or one that is there its content
 """
 
 import contextlib
@@ -64,9 +64,7 @@ class Restored:
 def restore(wanted: Wanted, now: int, progress: Progress) -> Restored:
     """Restore, or leave nothing behind. Raises KeysError, StoreError, BadConfiguration, Invalid or NotAllowed."""
     if wanted.folder.exists() and (not wanted.folder.is_dir() or any(wanted.folder.iterdir())):
-        raise NotAllowed(
-            sentence("{folder} is not empty; nothing is restored over something else.", folder=wanted.folder)
-        )
+        raise _not_empty(wanted.folder)
     with _beside(wanted.folder) as beside:
         unpack(wanted.keys, KEYS, wanted.keys_passphrases, beside, progress)
         sheet = unpack(wanted.records, RECORDS, [wanted.records_passphrase], beside, progress)
@@ -76,33 +74,49 @@ def restore(wanted: Wanted, now: int, progress: Progress) -> Restored:
                 sentence("The clock of this machine is before the backup ({made_at}); set it first.", made_at=made_at)
             )
         named = configuration.load(beside / sheet.config)
-        config = contents.moved(named, Path(sheet.folder))
+        then = Path(sheet.folder)
+        config = contents.moved(named, then)
         database = config.server.database
         assert isinstance(database, Path)  # noqa: S101 - as it was moved
         outcome = _made_safe(config, database, wanted, sheet, now)
         _open_what_is_public(config, beside)
-        brought = [each for each in contents.displaced(named, Path(sheet.folder)) if (beside / each.name).exists()]
-    elsewhere = {each.path: wanted.folder / each.name for each in brought if each.path != wanted.folder / each.name}
+        displaced = contents.displaced(named, then, wanted.folder)
+        elsewhere = {each.path: wanted.folder / each.name for each in displaced if (beside / each.name).exists()}
+        _put_in_place(beside, wanted.folder, sheet.config)
     on_cluster = not isinstance(named.server.database, Path)
     return Restored(wanted.folder / sheet.config, sheet.made_at, outcome, elsewhere, on_cluster)
 
 
 @contextlib.contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
-    """Make a folder beside that gets its name when the block ends well."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    """Make a folder beside, or in the one that is there, which may be a disk of its own, or its parent another's."""
+    parent = folder if folder.exists() else folder.parent
+    parent.mkdir(parents=True, exist_ok=True)
+    beside = parent / f".{folder.name}.{secrets.token_hex(4)}"
     beside.mkdir(mode=0o700)
     try:
         yield beside
-        for each in (beside, *(path for path in beside.rglob("*") if path.is_dir())):
-            _sync(each)  # each file was synced when it was written
-        if folder.exists():
-            folder.rmdir()
-        beside.rename(folder)
-        _sync(folder.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _put_in_place(beside: Path, folder: Path, config: str) -> None:
+    """Give the folder its name; one that is there gets the content, the configuration last: without it it is no CA."""
+    for each in (beside, *(path for path in beside.rglob("*") if path.is_dir())):
+        _sync(each)  # each file was synced when it was written
+    if beside.parent != folder:
+        beside.rename(folder)  # fails when it has come to hold something
+    elif list(folder.iterdir()) != [beside]:
+        raise _not_empty(folder)
+    else:
+        for each in sorted(beside.iterdir(), key=lambda path: path.name == config):
+            each.rename(folder / each.name)
+        _sync(folder)
+    _sync(folder.parent)
+
+
+def _not_empty(folder: Path) -> NotAllowed:
+    return NotAllowed(sentence("{folder} is not empty; nothing is restored over something else.", folder=folder))
 
 
 def _sync(folder: Path) -> None:

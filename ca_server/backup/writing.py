@@ -103,7 +103,7 @@ def _write(
     places: Sequence[contents.Place],
     progress: Progress,
 ) -> Written:
-    sheet = Sheet(*what, str(config.path.absolute().parent), config.path.name)
+    sheet = Sheet(*what, str(contents.folder(config)), config.path.name)
     missing = [each.path for each in places if not each.path.exists()]
     with private_file(into) as file:
         coffer = CofferWriter(file, passphrases)

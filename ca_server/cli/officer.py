@@ -103,8 +103,13 @@ def disable(name: str) -> None:
     config = settings().config()
     records = open_records(config)
     one, at = records.read(officers.by_name, name), now()
-    OfficerKeys(config.applications.officer_keys).withdraw(one.id, at)  # first: the list says whose signatures count
+    try:
+        OfficerKeys(config.applications.officer_keys).withdraw(
+            one.id, at
+        )  # first: the list says whose signatures count
+    finally:  # by a list that is damaged nothing counts, and nobody goes on acting
+        if one.disabled_at is None:
+            records.write(officers.disable, one, at, f"login:{login()}")
     if one.disabled_at is not None:
         raise Invalid({"name": sentence("{name} is disabled already.", name=one.name)})
-    records.write(officers.disable, one, at, f"login:{login()}")
     answer({"name": one.name, "disabled": True}, [sentence("{name} can no longer act.", name=one.name)])

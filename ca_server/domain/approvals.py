@@ -121,7 +121,8 @@ class Trust:
                     number=filed.number,
                 )
             )
-        self._require_signed(filed, approval, (approval.at, now))  # a thief can choose the moment that is signed
+        latest = max(approval.at, now)  # whoever has a key that was withdrawn chooses the moment that is signed
+        self._require_signed(filed, approval, (approval.at, latest))
 
     def require(self, filed: Filed, approvals: Sequence[Approval]) -> None:
         """Do nothing for an application that was examined and approved by signatures.

@@ -248,8 +248,9 @@ class Lines:
         if line.is_good and not line.raw.is_closed():
             self._free.append(line)
             return
-        line.is_good = False
-        await line.close()
+        self._free.append(line)
+        for each in self._free:
+            each.is_good = False
         await self._hang_up()
 
     async def _hang_up(self) -> None:

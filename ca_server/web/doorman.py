@@ -34,7 +34,7 @@ _FIRST_LINE: Final = re.compile(rb"[A-Z]{3,10} \S+ HTTP/1\.[01]\r\n")
 def tells_no_request_line(record: logging.LogRecord) -> bool:
     """Let all pass that aiohttp logs but what it could not read of a stranger's.
 
-    A line may be a one-time URL with a blank in it; of a body that is packed wrongly it logs a trace, whatever the limits.
+    A line may be a one-time URL with a blank in it; of a body that is packed wrongly there would be a trace each time.
     """
     return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError)
 

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import asyncpg
 import pytest
 
-from ca_server.store import Database, SynchronousDatabase, copying, migrations, tables
+from ca_server.store import Database, SynchronousDatabase, copying, lines, migrations, postgresql, tables
 from ca_server.whereabouts import Cluster, Whereabouts
 
 R = TypeVar("R")
@@ -102,11 +102,9 @@ def unwritable(database: Database, where: Whereabouts) -> Iterator[None]:
         yield
         driver.execute("PRAGMA query_only=0")
         return
-    admin, name = Raw(_database("postgres")), _name(where)
-    admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
-    yield
-    admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(postgresql, "WRITE", lines.LOOK)
+        yield
 
 
 def remove(where: Whereabouts) -> None:

@@ -104,7 +104,7 @@ def test_a_command_without_a_row_does_not_run(
 
 
 def test_a_login_without_a_name_is_known_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options.os, "getuid", lambda: 3_999_999_999)
+    monkeypatch.setattr("os.getuid", lambda: 3_999_999_999)
     assert options.login() == "3999999999"
 
 

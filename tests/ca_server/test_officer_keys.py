@@ -175,6 +175,19 @@ def test_who_is_disabled_has_no_key_that_counts(ca: Path, capsys: pytest.Capture
     assert run(cli, ["officer", "key", SUZUKI, "--public", str(new_key(ca, "another"))]) == REFUSED
 
 
+def test_an_officer_is_disabled_though_the_list_of_keys_is_damaged(
+    ca: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = load(ca / "ca" / "warifu.toml")
+    config.applications.officer_keys.write_text("damaged", "utf-8")
+    assert run(cli, ["officer", "disable", SATO]) == FAILURE
+    assert "officer-keys.toml" in capsys.readouterr().err
+    assert SynchronousDatabase(config.server.database).read(officers.by_name, SATO).disabled_at is not None
+    config.applications.officer_keys.unlink()
+    assert run(cli, ["officer", "disable", SATO]) == REFUSED
+    assert "disabled already" in capsys.readouterr().err
+
+
 def test_a_key_is_refused_that_is_another_officers_or_of_somebody_who_decides_nothing(ca: Path) -> None:
     public = new_key(ca, "key")
     assert run(cli, ["officer", "key", SATO, "--public", str(public)]) == 0

@@ -161,18 +161,22 @@ async def _refused(agency: Agency, caller: Caller, candidate: Candidate, before:
 
 
 async def _crossed(agency: Agency, days: Days, crossing: Crossing, journey: Journey) -> None:
-    candidates = [Candidate(each) for each in await asyncio.to_thread(agency.approve, len(crossing.stops) + 1)]
     async with _caller(agency) as caller:
-        await _enrolled(agency, caller, days, candidates.pop(), journey)
+        await _enrolled(agency, caller, days, await _invited(agency), journey)
         for stop in crossing.stops:
             days.move_to(stop)
             await asyncio.sleep(_SECONDS_TO_CROSS)
-            candidate = candidates.pop()
+            candidate = await _invited(agency)
             await _enrolled(agency, caller, days, candidate, journey)
             if candidate.chain is not None:  # by the PC: libfaketime lets no command sleep that waits for the CRL
                 await revoke(caller, candidate)
             await asyncio.to_thread(_wait_until_noticed, agency, days)
             await asyncio.to_thread(_look, agency, days, journey, stop)
+
+
+async def _invited(agency: Agency) -> Candidate:
+    (invitation,) = await asyncio.to_thread(agency.approve, 1)
+    return Candidate(invitation)
 
 
 async def _enrolled(agency: Agency, caller: Caller, days: Days, candidate: Candidate, journey: Journey) -> None:

@@ -1,12 +1,13 @@
 """The commands `warifu-ca` and `warifu` in processes forked from one that has loaded them: starting costs most of all.
 
 Each has its own process, environment, streams and end, as if it had been started. libfaketime comes with the start of a
-program and reads its offset anew after a second; those who live by it are forked from one that lives by it and looks at
-no clock.
+program and reads its offset anew when it has not for a second, from the file that the environment names then: those who
+live by it are forked from one that does, too, and looks at no clock.
 
 A request is one datagram: command and environment, and the three streams as descriptors. What comes back is its code.
 """
 
+import atexit
 import contextlib
 import functools
 import gc
@@ -14,12 +15,12 @@ import importlib
 import json
 import os
 import select
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -44,7 +45,7 @@ def run(
         connection = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
         connection.settimeout(seconds)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MOST)
-        connection.connect(_origin(frozenset(_of_the_clock(variables).items())).address)
+        connection.connect(_origin(frozenset(_of_the_clock(variables).items())))
         asked = {"command": list(command), "variables": dict(variables), "folder": str(Path.cwd())}
         socket.send_fds(connection, [json.dumps(asked).encode()], [each.fileno() for each in streams])
         try:
@@ -55,33 +56,28 @@ def run(
     return subprocess.CompletedProcess(list(command), code, *told)
 
 
-class _Origin:
-    """What commands are forked from, in its environment but for the clock; it ends with this object."""
-
-    def __init__(self, clock: Mapping[str, str]) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="warifu-commands-")
-        self.address = f"{folder.name}/asked"
-        elsewhere = {name: value for name, value in os.environ.items() if name not in _of_the_clock(os.environ)}
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"from tests.end_to_end.commands import serve; serve({self.address!r})"],
-            stdin=subprocess.PIPE, cwd=_ROOT, env={**elsewhere, **clock},
-        )  # fmt: skip
-        weakref.finalize(self, lambda: (process.communicate(), folder.cleanup()))
-        deadline = time.monotonic() + 60
-        while not Path(self.address).exists():
-            assert process.poll() is None, "what commands are forked from has ended"
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-
-
-@functools.lru_cache(maxsize=3)
-def _origin(clock: frozenset[tuple[str, str]]) -> _Origin:
-    """Start what the others are forked from, once in this process for each clock, and let the oldest go."""
-    return _Origin(dict(clock))
+@functools.cache
+def _origin(clock: frozenset[tuple[str, str]]) -> str:
+    """Start what the others are forked from, once in this process for each kind of clock, and return its address."""
+    address = f"{tempfile.mkdtemp(prefix='warifu-commands-')}/asked"
+    elsewhere = {name: value for name, value in os.environ.items() if name not in _of_the_clock(os.environ)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"from tests.end_to_end.commands import serve; serve({address!r})"],
+        stdin=subprocess.PIPE, cwd=_ROOT, env={**elsewhere, **dict(clock)},
+    )  # fmt: skip
+    atexit.register(process.communicate)
+    deadline = time.monotonic() + 60
+    while not Path(address).exists():
+        assert process.poll() is None, "what commands are forked from has ended"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return address
 
 
 def _of_the_clock(variables: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in variables.items() if name == "LD_PRELOAD" or "FAKE" in name}
+    """Return what tells libfaketime how to work, but for the file, which it looks up again and again."""
+    names = variables.keys() - {"FAKETIME_TIMESTAMP_FILE"}
+    return {name: variables[name] for name in names if name == "LD_PRELOAD" or "FAKE" in name}
 
 
 def serve(address: str) -> None:
@@ -102,6 +98,7 @@ def serve(address: str) -> None:
                     _become(json.loads(request))
                 for each in descriptors:
                     os.close(each)
+    shutil.rmtree(Path(address).parent)
 
 
 def _next(listening: socket.socket) -> socket.socket | None:

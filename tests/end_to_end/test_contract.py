@@ -32,7 +32,7 @@ def test_an_application_shows_its_number_kind_status_institution_and_each_half(a
         [None, None, "waiting"]
     ] * 2
     (listed,) = [each for each in agency.ca("application", "list") if each["number"] == number]
-    assert shown == listed | {"administrator": shown["administrator"], "course": shown["course"]}
+    assert shown == listed | {"administrator": shown["administrator"], "course": shown["course"], "signatures": []}
     assert shown["course"]["officers"] == [OFFICERS[0], None, None]
 
 
@@ -96,7 +96,8 @@ def test_the_configuration_is_named_before_or_after_the_command_or_in_the_enviro
     assert [answer.returncode for answer in answers] == [0, 0, 0]
     assert len({answer.stdout for answer in answers}) == 1
     names = {each["name"]: each for each in json.loads(answers[0].stdout)}
-    assert names[OFFICERS[0]] == {"name": OFFICERS[0], "role": "ra", "os_user": None, "disabled": False}
+    found = {"name": OFFICERS[0], "role": "ra", "os_user": None, "disabled": False, "key_sha256": None}
+    assert names[OFFICERS[0]] == found
 
 
 def test_init_keeps_private_what_is_private_publishes_what_is_public_and_overwrites_nothing(agency: Agency) -> None:

@@ -1,12 +1,15 @@
 """Runs the modules of the enrolment page, unchanged, in the node that Playwright brings, so that Python may judge them.
 
-One process answers a whole list of calls: starting it takes longer than most of what it does.
+One process a script answers all questions: starting it takes longer than most of what it does.
 """
 
+import atexit
 import base64
 import dataclasses
+import functools
 import json
 import subprocess
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,15 +41,29 @@ def call(module: str, name: str, *calls: Sequence[object]) -> list[Any]:
 
 def ask(script: str, question: object) -> Any:
     """Return the answer of a script beside this file to a question; bytes travel both ways."""
-    run = subprocess.run(
-        [_NODE, str(_HERE / script)],
-        input=json.dumps(question, default=_from_bytes).encode(),
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    assert run.returncode == 0, run.stderr.decode()
-    return json.loads(run.stdout, object_hook=_to_bytes)
+    node = _running(script)
+    assert node.stdin is not None
+    assert node.stdout is not None
+    impatient = threading.Timer(60, node.kill)
+    impatient.start()
+    try:
+        node.stdin.write(json.dumps(question, default=_from_bytes).encode() + b"\n")
+        node.stdin.flush()
+        answer = node.stdout.readline()
+    finally:
+        impatient.cancel()
+    if not answer:
+        _running.cache_clear()  # the next question is asked of another
+    assert answer, "node has told above why it ended, or has taken a minute"
+    return json.loads(answer, object_hook=_to_bytes)
+
+
+@functools.cache
+def _running(script: str) -> "subprocess.Popen[bytes]":
+    """Start a script, once in this process."""
+    node = subprocess.Popen([_NODE, str(_HERE / script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    atexit.register(node.communicate)  # it ends with what it is asked through
+    return node
 
 
 def examples(strategy: SearchStrategy[Any], count: int) -> list[Any]:

@@ -11,6 +11,7 @@ from sqlalchemy import column as named
 from sqlalchemy.exc import DBAPIError
 
 from ca_server.language import sentence
+from ca_server.store import places
 from ca_server.store.database import SynchronousDatabase
 from ca_server.store.errors import SchemaMismatch, Unavailable, translated
 from ca_server.whereabouts import Whereabouts
@@ -43,6 +44,7 @@ def upgrade(where: Whereabouts) -> None:
     records = SynchronousDatabase(where)
     try:
         records.write(_migrate)
+        records.write(places.settle)  # after `pg_restore` the cluster counts from elsewhere
     finally:
         records.close()
 

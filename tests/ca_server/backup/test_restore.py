@@ -227,6 +227,34 @@ def test_what_lay_elsewhere_is_told_and_lies_below_outside(vault: Vault) -> None
     assert Path(told["elsewhere"][str(far)]).read_bytes() == far.read_bytes()
 
 
+def test_what_a_relative_path_names_outside_is_told_from_where_the_configuration_lies_now(vault: Vault) -> None:
+    (vault.ca / "documents").rename(vault.folder / "papers")
+    text = vault.config.path.read_text("utf-8")
+    vault.config.path.write_text(text.replace("[server]", '[server]\ndocuments_folder = "../papers"'), "utf-8")
+    vault.back_up()
+    (lies,) = vault.restore()["elsewhere"].items()
+    assert Path(lies[0]) == vault.folder / "papers"
+    assert Path(lies[1]).is_relative_to(vault.restored)
+    assert (Path(lies[1]) / "cps.en.md").exists()
+
+
+@pytest.mark.parametrize("reached", ["of another's", "by a link"])
+def test_a_folder_that_is_there_stays_itself_and_gets_the_content(vault: Vault, reached: str) -> None:
+    """A disk of its own, or a folder in one that its owner may not write, as systemd makes it."""
+    vault.back_up()
+    own = vault.folder / "own"
+    own.mkdir(mode=0o700)
+    before = own.stat()
+    if reached == "by a link":
+        vault.restored.symlink_to(own)
+    else:
+        own.rename(vault.restored)
+    vault.restore()
+    after = vault.restored.stat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    load(vault.restored / "warifu.toml")
+
+
 def test_a_certificate_stays_with_its_key_where_the_keys_file_is_the_older_one(vault: Vault) -> None:
     """The OCSP signer and TLS certificates change more often than anybody makes a keys' file."""
     vault.back_up()

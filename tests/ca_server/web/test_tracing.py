@@ -89,3 +89,13 @@ def test_nothing_of_opentelemetry_is_imported_where_no_collector_is_named(endpoi
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == str(endpoint is not None)
+
+
+def test_a_service_without_the_extra_starts_where_a_collector_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("opentelemetry")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9/")
+    tracing.begin()()
+    with tracing.span("request") as span:
+        assert span is None
