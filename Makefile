@@ -23,7 +23,7 @@ test: $(READY)
 
 # The tests of the records once more, on a PostgreSQL of their own (Debian package postgresql).
 test-postgresql: $(READY)
-	@WARIFU_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n auto tests/ca_server/operations tests/ca_server/web
+	@WARIFU_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n auto --dist worksteal tests/ca_server/operations tests/ca_server/web
 
 check: $(READY)
 	@$(BIN)/ruff format --check .

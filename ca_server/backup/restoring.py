@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca_server import config as configuration
 from ca_server import keyring, store
@@ -133,7 +134,9 @@ def _made_safe(config: Config, database: Path, wanted: Wanted, sheet: Sheet, now
     authorities = keyring.load_authorities(config, now)
     keyring.load_tls(config)
     sealer = keyring.load_sealer(config)
-    newest = _newest_lists(config, {each.name: each.signer.certificate for each in authorities}, wanted)
+    issuers = {each.name: each.signer.certificate for each in authorities}
+    newest = _newest_lists(config, issuers, wanted)
+    _require_published(config, issuers)
     records = store.SynchronousDatabase(database)
     try:
         records.read(_require_opens, sealer)
@@ -165,6 +168,14 @@ def _newest_lists(
     for name, (_, content) in newest.items():
         place(folder / f"{name}.crl", content)
     return list(newest.values())
+
+
+def _require_published(config: Config, issuers: Mapping[str, x509.Certificate]) -> None:
+    """Raise SealBroken when the keys' file is another CA's, which a CA that never published a list does not tell."""
+    for name, certificate in issuers.items():
+        path = config.server.public_folder / f"{name}.cer"
+        if path.exists() and path.read_bytes() != certificate.public_bytes(Encoding.DER):
+            raise SealBroken(sentence("The keys are another CA's: {name} is not the one of the records.", name=name))
 
 
 def _require_opens(connection: store.Connection, sealer: Sealer) -> None:

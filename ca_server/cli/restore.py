@@ -7,7 +7,7 @@ import click
 
 from ca_server.cli.front import Command
 from ca_server.cli.options import common, login, now, officer_option, settings
-from ca_server.cli.output import answer
+from ca_server.cli.output import answer, warn
 from ca_server.cli.passphrases import passphrases, progress
 from ca_server.clock import HOUR, rfc3339
 from ca_server.language import sentence
@@ -79,6 +79,8 @@ def restore(  # noqa: PLR0913 - what outlived a CA
         "accounts_ended": outcome.accounts_ended,
         "elsewhere": {str(path): str(lies) for path, lies in done.elsewhere.items()},
     }
+    if not newest_crl:
+        warn(sentence("No newest CRL was given: what was revoked since the backup is good again until revoked anew."))
     answer(document, _words(done))
 
 

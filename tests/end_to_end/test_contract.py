@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end import commands
 from tests.end_to_end.acme_pc import AcmePc
 from tests.end_to_end.agency import BIN, FORM, OFFICERS, Agency, Invitation, environment
 
@@ -84,6 +85,16 @@ def test_an_error_is_one_document_with_its_type_and_every_field_and_its_own_code
     assert document["error"]["type"] == kind
     assert document["error"]["detail"]
     assert fields is None or set(document["error"]["fields"]) == fields
+
+
+@pytest.mark.parametrize("words", [("--help",), ("certificate", "show", "F123456-999"), ("nothing",)], ids=" ".join)
+def test_a_command_that_these_tests_fork_does_what_it_does_when_it_is_started(
+    agency: Agency, words: Sequence[str]
+) -> None:
+    variables = environment() | {"WARIFU_CONFIG": str(agency.config), "COLUMNS": "60"}
+    forked = commands.run([str(BIN / "warifu-ca"), *words], variables, None, seconds=60)
+    started = run(*words, WARIFU_CONFIG=str(agency.config), COLUMNS="60")
+    assert (forked.returncode, forked.stdout, forked.stderr) == (started.returncode, started.stdout, started.stderr)
 
 
 def test_the_configuration_is_named_before_or_after_the_command_or_in_the_environment(agency: Agency) -> None:

@@ -148,7 +148,7 @@ class Stage:
         """Have the clockwork do all that is due now, and a little later what follows by some minutes."""
         await self._settle()
         now = self.clock.now()
-        if self.database.look(outbox.due, now + _PASSWORD_LATER * MINUTE, 1):
+        if await self.database.lookup(outbox.due, now + _PASSWORD_LATER * MINUTE, 1):
             self.clock.set(now + _PASSWORD_LATER * MINUTE)
             await self._settle()
 

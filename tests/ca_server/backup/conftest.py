@@ -30,6 +30,8 @@ class Vault:
 
     folder: Path
     output: pytest.CaptureFixture[str]
+    said: str = ""
+    """On standard error, by the last command."""
 
     @property
     def ca(self) -> Path:
@@ -57,6 +59,7 @@ class Vault:
         ended = run(cli, ["--config", str(self.ca / "warifu.toml"), *arguments, "--json"])
         said = self.output.readouterr()
         assert ended == code, said
+        self.said = said.err
         return json.loads(said.out)
 
     def passphrases(self, *, records: str = "records", keys: tuple[str, ...] = ("one", "other")) -> list[str]:

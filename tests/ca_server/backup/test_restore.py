@@ -126,8 +126,13 @@ def test_a_secret_that_does_not_open_the_records_restores_nothing(vault: Vault) 
     secret.write_text(before, "ascii")
 
 
-def test_keys_of_another_ca_restore_nothing(vault: Vault, made: Path) -> None:
-    publish(vault, 3)
+@pytest.mark.parametrize("published", [True, False], ids=["published", "never-served"])
+def test_keys_of_another_ca_restore_nothing(vault: Vault, published: bool) -> None:
+    if published:
+        publish(vault, 3)
+    records = SynchronousDatabase(vault.config.server.database)
+    records.write(credentials.replace_live, str(THE_SEAT), SystemClock().now(), "login:test")  # nothing sealed is left
+    records.close()
     vault.back_up()
     vault.keys.unlink()
     other = Vault(vault.folder / "another", vault.output)
@@ -138,8 +143,8 @@ def test_keys_of_another_ca_restore_nothing(vault: Vault, made: Path) -> None:
         (other.folder / name).write_text(words, "utf-8")
     other.back_up()
     shutil.copy(other.keys, vault.keys)
-    told = vault.restore(code=REFUSED)
-    assert "signed it" in told["error"]["detail"] + str(told["error"]["fields"])
+    told = vault.restore(code=REFUSED if published else FAILURE)
+    assert ("signed it" if published else "another CA's") in str(told["error"])
     assert not vault.restored.exists()
 
 
@@ -182,6 +187,16 @@ def test_the_newest_list_that_somebody_has_takes_its_place_and_keeps_what_it_rev
     assert told["lost"] == ["5eed"]
     assert told["crl_number"] >= 9
     assert (vault.restored / "public" / "issuing-1.crl").read_bytes() == newest.read_bytes()
+
+
+def test_who_gives_no_list_is_told_what_that_means(vault: Vault) -> None:
+    published = publish(vault, 7, path=vault.folder / "newest.crl")
+    vault.back_up()
+    vault.restore("--newest-crl", str(published))
+    assert "good again" not in vault.said
+    shutil.rmtree(vault.restored)
+    vault.restore()
+    assert "good again" in vault.said
 
 
 def test_a_list_in_the_backup_counts_where_the_records_are_older(vault: Vault) -> None:
