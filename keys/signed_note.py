@@ -93,6 +93,10 @@ def verify_note(note: str, keys: Iterable[NoteKey]) -> str:
     lines = signatures.splitlines()
     if not separator or not lines or note != f"{text}\n" + "".join(f"{line}\n" for line in lines):
         raise BadSignature("This is no signed note.")
+    try:
+        octets_signed = text.encode()
+    except UnicodeEncodeError as error:  # half a character, as JSON can hold
+        raise BadSignature("This is no signed note.") from error
     known = {(key.name, key.id): key for key in keys}
     signed = False
     for line in lines:
@@ -100,7 +104,7 @@ def verify_note(note: str, keys: Iterable[NoteKey]) -> str:
         key = known.get((name, octets[:_ID_LENGTH]))
         if key is not None:
             try:
-                key.public.verify(octets[_ID_LENGTH:], text.encode())
+                key.public.verify(octets[_ID_LENGTH:], octets_signed)
             except InvalidSignature as error:
                 raise BadSignature(f"The note was not signed by {name}, or was changed since.") from error
             signed = True

@@ -2,6 +2,7 @@
 
 import email
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ from ca_server.language import sentence
 from ca_server.operations import audit_export, audit_proofs
 from ca_server.operations.audit_log import FOLDER
 from ca_server.operations.audit_proofs import Document, Proven
-from ca_server.operations.audit_verification import Altered, Examination, Verified, kept_checkpoint
+from ca_server.operations.audit_verification import Altered, Examination, Verified, kept_checkpoints
+from ca_server.store import audit_tree
 from keys.signed_note import NoteKey
 
 _HEAD_LENGTH = 64
+_POSTMARK = re.compile(rb"^From [^\n]*\n", re.MULTILINE)
+"""What stands before each mail of a box."""
 
 
 def run(kept: tuple[Path, ...], export: Path | None, key: Path | None) -> None:
@@ -31,10 +35,11 @@ def run(kept: tuple[Path, ...], export: Path | None, key: Path | None) -> None:
         config = settings().config()
         records, published = open_records(config), config.server.public_folder / FOLDER / "checkpoint"
         known = (*kept, published) if published.exists() else kept  # records that were rolled back have lost theirs
-        _tell(records.read(audit_proofs.verify_records, keys, _checkpoints(known, keys)))
+        found = records.read(audit_proofs.verify_records, keys, _checkpoints(known, keys))
+        _tell(found, records.read(audit_tree.count_waiting))
     elif audit_export.FORMAT in _head(export):
         with export.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
-            _tell(Examination(keys, _checkpoints(kept, keys)).take(audit_export.read(lines)))
+            _tell(Examination(keys, _checkpoints(kept, keys)).take(audit_export.read(audit_export.lines_of(lines))))
     else:
         _verify_proof(export, kept, keys)
 
@@ -50,16 +55,17 @@ def _checkpoints(files: tuple[Path, ...], keys: Sequence[NoteKey]) -> list[Check
     found = []
     for path in files:
         try:
-            found.append(kept_checkpoint(_letter(path), keys))
+            found += kept_checkpoints(_letters(path), keys)
         except NoCheckpoint as error:
             raise Invalid({"since": sentence("{path} holds no checkpoint.", path=path)}) from error
     return found
 
 
-def _letter(path: Path) -> str:
-    """Return the text of a file, and of a mail that was saved as it came (RFC 2045) what a person reads of it."""
+def _letters(path: Path) -> str:
+    """Return the text of a file, and of mails that were saved as they came (RFC 2045, 4155) what a person reads."""
     content = path.read_bytes()
-    parts = email.message_from_bytes(content).walk()
+    letters = map(email.message_from_bytes, _POSTMARK.split(content))
+    parts = [part for letter in letters for part in letter.walk()]
     texts = [part.get_payload(decode=True) for part in parts if part.get_content_maintype() == "text"]
     return b"\n".join([content, *(each for each in texts if isinstance(each, bytes))]).decode("utf-8", "replace")
 
@@ -83,23 +89,28 @@ def _document(path: Path) -> Document:
     return document
 
 
-def _tell(found: Verified) -> None:
+def _tell(found: Verified, waiting: int = 0) -> None:
     newest = found.newest
     whole: dict[str, Any] = {
         "whole": True,
         "entries": found.entries,
         "signed": found.signed,
+        "waiting": waiting,
         "checkpoints": found.checkpoints,
         "root": found.root.hex(),
         "institutions": len(found.heads),
         "newest": None if newest is None else rfc3339(newest.at),
     }
     words = [sentence("The audit log is whole: {count} entries.", count=found.entries)]
-    if newest is not None:
+    if newest is None:
+        words = [sentence("No checkpoint stands for any of {count} entries: nothing was proved.", count=found.entries)]
+    else:
         words.append(sentence("  The newest checkpoint is of {moment}.", moment=rfc3339(newest.at)))
-    if found.signed < found.entries:
+    if newest is not None and found.signed < found.entries:
         late = found.entries - found.signed
         words.append(sentence("  {count} entries came after it and are not signed yet.", count=late))
+    if waiting:
+        words.append(sentence("  {count} entries have no place yet: nothing proves them.", count=waiting))
     answer(whole, words)
 
 

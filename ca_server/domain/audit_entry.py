@@ -87,6 +87,8 @@ class Entry:
         actor = self.actor if login is None else who + _commitment(salt, LOGIN, login)
         detail = json.loads(self.detail)
         hidden = {name: _commitment(salt, name, detail[name]) for name in _personal(detail)}
+        if hidden and encoded(detail) != self.detail:  # a name that stands twice could be read in two ways
+            raise ValueError("The detail is not in the form that is hashed.")
         text = encoded({**detail, **hidden}) if hidden else self.detail
         return dataclasses.replace(self, actor=actor, detail=text, salt=None)
 
@@ -108,14 +110,18 @@ class Placed:
 
 
 def issued(entry: Entry) -> tuple[str, bytes] | None:
-    """Return whose certificate was signed, by the institution's code, and its fingerprint; None for other entries."""
+    """Return whose certificate was signed, by the institution's code, and its fingerprint; None for other entries.
+
+    Also for those that only a stranger writes: no entry keeps the others from being verified.
+    """
     if entry.action not in SIGNED:
         return None
     try:
         fingerprint = bytes.fromhex(json.loads(entry.detail)["sha256"])
-    except (ValueError, KeyError, TypeError):  # the tree stands on the text alone
+    except (ValueError, KeyError, TypeError, RecursionError):  # the tree stands on the text alone
         return None
-    return entry.subject.partition("-")[0], fingerprint
+    code = entry.subject.partition("-")[0]
+    return (code, fingerprint) if code.isascii() and code.isalnum() else None
 
 
 def without_commitments(detail: dict[str, Any]) -> dict[str, Any]:

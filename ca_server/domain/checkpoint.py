@@ -93,13 +93,13 @@ def root_over(heads: Iterable[Head]) -> bytes:
     return merkle.root_of(head.leaf() for head in sorted(heads))
 
 
-def note_in(text: str) -> str:
-    """Return the first signed checkpoint in a text, such as a mail that was saved. Raises NoCheckpoint."""
+def notes_in(text: str) -> list[str]:
+    """Return every signed checkpoint in a text, such as mails that were saved. Raises NoCheckpoint when it has none."""
     lines = "".join(f"{line.strip()}\n" for line in text.splitlines())
-    found = _NOTE.search(lines)
-    if found is None:
+    found = list(dict.fromkeys(_NOTE.findall(lines)))
+    if not found:
         raise NoCheckpoint("There is no checkpoint in this text.")
-    return found[0]
+    return found
 
 
 def _base64(octets: bytes) -> str:

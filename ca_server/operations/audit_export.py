@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Final
+from typing import Final, Protocol
 
 from ca_server import store
 from ca_server.domain.audit_entry import Entry, Placed
@@ -28,11 +28,12 @@ _HEAD: Final = re.compile(
 )
 _SALT: Final = re.compile(r"[0-9a-f]{32}")
 _FIELDS: Final = 7
+_LONGEST: Final = 1 << 25
 
 
 def items(connection: store.Connection, end: int) -> Iterator[Item]:
     """Yield the first `end` entries, and behind each the checkpoint that stands for it and those before, if any."""
-    notes = iter(checkpoints.between(connection, -1, end))
+    notes = checkpoints.until(connection, end)
     note = next(notes, None)
     for placed in audit_tree.between(connection, 0, end):
         yield placed
@@ -67,6 +68,22 @@ def line_of(item: Item) -> str:
         return f'{{"checkpoint":{quoted(item)}}}'
     salt = "null" if item.entry.salt is None else f'"{item.entry.salt}"'
     return f'{{"place":{item.place},"hash":"{item.hash.hex()}","salt":{salt},"entry":{item.entry.text()}}}'
+
+
+class Readable(Protocol):
+    """A text file that gives so much of a line at a time."""
+
+    def readline(self, most: int = ..., /) -> str: ...
+
+
+def lines_of(file: Readable) -> Iterator[str]:
+    """Yield the lines of a file. Raises Altered for one longer than any entry, which would fill the memory."""
+    number = 0
+    while line := file.readline(_LONGEST):
+        number += 1
+        if len(line) == _LONGEST:
+            raise Altered(sentence("Line {number} of the export is not as it was written.", number=number))
+        yield line
 
 
 def read(lines: Iterable[str]) -> Iterator[Item]:

@@ -134,16 +134,25 @@ def checkpoint_is_due(connection: store.Connection, now: int) -> bool:
 async def publish(database: store.Database, notary: Notary, holder: str, clock: Clock) -> Checkpoint | None:
     """Make, sign and publish the next checkpoint, and return it; None while another server does.
 
-    Raises Forked when the tree does not begin with what was published last.
+    Raises Forked when the tree does not begin with what was published last, Conflict when another server went on
+    meanwhile: what it published is not replaced by an older one.
     """
     published = await asyncio.to_thread(_published, notary)
     drawn = await database.write(draw_up, notary.origin, published, holder, clock.now())
     if drawn is None:
         return None
     note = sign_note(drawn.text(), notary.origin, notary.key)
-    await database.write(checkpoints.add, Note(drawn.size, drawn.at, note))
+    await database.write(_record, Note(drawn.size, drawn.at, note), drawn.root, holder, clock.now())
     await asyncio.to_thread(put_in_place, notary.path, note.encode())
     return drawn
+
+
+def _record(connection: store.Connection, checkpoint: Note, root: bytes, holder: str, now: int) -> None:
+    """Put a checkpoint on record, if it is still this server's turn. Raises Conflict, Forked."""
+    leases.renew(connection, _CHECKPOINT, holder, _LEASE_SECONDS, now)
+    if audit_tree.Tiles(connection).root(checkpoint.size) != root:
+        raise Forked(sentence("The audit log was changed while its checkpoint was signed."))
+    checkpoints.add(connection, checkpoint)
 
 
 def _published(notary: Notary) -> str | None:

@@ -43,8 +43,19 @@ class Proven:
     certificates: tuple[str, ...] = ()
 
 
+_STRANGE: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
+"""What reading raises for values that are not of the kind that was written."""
+
+
 def verify_records(connection: store.Connection, keys: Sequence[NoteKey], kept: Iterable[Checkpoint] = ()) -> Verified:
     """Verify the log as it is in the records, also what is kept to make proofs of it. Raises Altered."""
+    try:
+        return _records(connection, keys, kept)
+    except _STRANGE as error:  # SQLite keeps a value of any type in any column
+        raise Altered(sentence("The audit log in the records cannot be read as it was written.")) from error
+
+
+def _records(connection: store.Connection, keys: Sequence[NoteKey], kept: Iterable[Checkpoint]) -> Verified:
     size = audit_tree.size(connection)
     found = Examination(keys, kept).take(items(connection, size))
     try:
@@ -128,6 +139,8 @@ def verify(document: Document, keys: Sequence[NoteKey], earlier: Document | None
         checkpoint = opened(document["checkpoint"], keys)
         if document["format"] == ENTRIES:
             entries = tuple(_included(each, checkpoint) for each in document["entries"])
+            if not entries:
+                raise ValueError(entries)
             return Proven(checkpoint, entries=entries)
         if document["format"] != INSTITUTION:
             raise ValueError(document["format"])
@@ -144,8 +157,10 @@ def verify(document: Document, keys: Sequence[NoteKey], earlier: Document | None
                         "another institution's."
                     )
                 )
-    except (BadProof, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except BadProof as error:
         raise Altered(sentence("The proof does not hold: {error}", error=error)) from error
+    except _STRANGE as error:  # whose words may be a stranger's
+        raise Altered(sentence("The proof is not written as one is.")) from error
     return Proven(checkpoint, institution=document["institution"], certificates=fingerprints)
 
 
@@ -178,6 +193,8 @@ def _certificate(entry: Entry) -> Document:
 
 
 def _included(each: Document, checkpoint: Checkpoint) -> Placed:
+    if type(each["place"]) is not int or type(each["entry"][1]) is not int:
+        raise TypeError(each)
     entry = Entry(*[*each["entry"], each["salt"]])
     leaf = merkle.leaf_hash(entry.leaf())
     proof = [bytes.fromhex(node) for node in each["proof"]]

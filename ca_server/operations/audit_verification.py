@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from ca_server.domain import merkle
 from ca_server.domain.audit_entry import Placed, issued
-from ca_server.domain.checkpoint import Checkpoint, Head, NoCheckpoint, note_in
+from ca_server.domain.checkpoint import Checkpoint, Head, NoCheckpoint, notes_in
 from ca_server.domain.merkle import Peaks
 from ca_server.language import sentence
 from keys.errors import BadSignature
@@ -49,9 +49,9 @@ def opened(note: str, keys: Sequence[NoteKey]) -> Checkpoint:
         raise Altered(sentence("A checkpoint cannot be believed: {error}", error=error)) from error
 
 
-def kept_checkpoint(text: str, keys: Sequence[NoteKey]) -> Checkpoint:
-    """Return the checkpoint in a file that somebody kept, such as a mail. Raises Altered, NoCheckpoint."""
-    return opened(note_in(text), keys)
+def kept_checkpoints(text: str, keys: Sequence[NoteKey]) -> list[Checkpoint]:
+    """Return the checkpoints in a file that somebody kept, such as a box of mails. Raises Altered, NoCheckpoint."""
+    return [opened(note, keys) for note in notes_in(text)]
 
 
 class Examination:
@@ -64,6 +64,7 @@ class Examination:
         self._logs: dict[str, Peaks] = {}
         self._leaves: dict[str, bytes] = {}
         self._grown: set[str] = set()
+        self._over_institutions = merkle.EMPTY_ROOT
         self._checkpoints = 0
         self._newest: Checkpoint | None = None
 
@@ -152,8 +153,10 @@ class Examination:
         self._checkpoints += 1
 
     def _institutions_root(self) -> bytes:
-        for code in self._grown:
-            log = self._logs[code]
-            self._leaves[code] = Head(code, log.size, log.root()).leaf()
-        self._grown.clear()
-        return merkle.root_of(self._leaves[code] for code in sorted(self._leaves))
+        if self._grown:
+            for code in self._grown:
+                log = self._logs[code]
+                self._leaves[code] = Head(code, log.size, log.root()).leaf()
+            self._grown.clear()
+            self._over_institutions = merkle.root_of(self._leaves[code] for code in sorted(self._leaves))
+        return self._over_institutions

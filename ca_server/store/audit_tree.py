@@ -36,6 +36,7 @@ _SALT = Statement(update(tables.audit).where(_a.id == bindparam("entry")).values
 _BETWEEN = Statement(
     select(_a.place, *_ENTRY).where(_a.place >= bindparam("first"), _a.place < bindparam("end")).order_by(_a.place)
 )
+_WAITING = Statement(select(func.count()).where(_a.place.is_(None)))
 _PLACED = Statement(select(func.count()).where(_a.place.is_not(None)))
 _OF_ID = Statement(select(_a.place).where(_a.id == bindparam("entry")))
 _OF_SUBJECT = Statement(
@@ -178,6 +179,12 @@ def between(connection: Connection, first: int, end: int) -> Iterator[Placed]:
 def count_placed(connection: Connection) -> int:
     """Return how many entries have a place."""
     row = _PLACED.one(connection)
+    return 0 if row is None else int(row[0])
+
+
+def count_waiting(connection: Connection) -> int:
+    """Return how many entries have no place yet."""
+    row = _WAITING.one(connection)
     return 0 if row is None else int(row[0])
 
 

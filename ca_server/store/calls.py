@@ -76,7 +76,6 @@ _OVER = Statement(
         _c.released_at.is_(None),
         tables.seat.c.status == SeatStatus.SUSPENDED,
         ~_FORM_CAME.where(
-            tables.application.c.filed_at >= _c.at,
             tables.application.c.status.in_(OPEN),
             tables.application_item.c.reason.in_([reason for reason in Reason if reason.urgent]),
         ).exists(),

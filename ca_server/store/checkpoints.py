@@ -1,21 +1,27 @@
 """The records of signed checkpoints of the audit log, one a size of the tree."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from ca_server.store import tables
 from ca_server.store.database import Connection
 from ca_server.store.statement import Statement
+
+_AT_ONCE: Final = 1000
 
 _c = tables.checkpoint.c
 _INSERT = Statement(insert(tables.checkpoint))
 _NEWEST = Statement(select(_c.size, _c.at, _c.note).order_by(_c.size.desc()).limit(1))
 _OF_SIZE = Statement(select(_c.size, _c.at, _c.note).where(_c.size == bindparam("entries")))
 _BETWEEN = Statement(
-    select(_c.size, _c.at, _c.note).where(_c.size > bindparam("after"), _c.size <= bindparam("until")).order_by(_c.size)
+    select(_c.size, _c.at, _c.note)
+    .where(_c.size > bindparam("after"), _c.size <= bindparam("until"))
+    .order_by(_c.size)
+    .limit(_AT_ONCE)
 )
-_LAST_MAILED = Statement(select(func.max(_c.mailed_at)))
+_LAST_MAILED = Statement(select(_c.mailed_at).where(_c.mailed_at.is_not(None)).order_by(_c.size.desc()).limit(1))
 _MAILED = Statement(update(tables.checkpoint).where(_c.size == bindparam("entries")).values(mailed_at=bindparam("now")))
 
 
@@ -44,13 +50,17 @@ def of_size(connection: Connection, size: int) -> Note | None:
     return None if row is None else Note(*row)
 
 
-def between(connection: Connection, after: int, until: int) -> list[Note]:
-    """Return the checkpoints of sizes beyond `after` up to `until`, in order."""
-    return [Note(*row) for row in _BETWEEN.all(connection, after=after, until=until)]
+def until(connection: Connection, end: int) -> Iterator[Note]:
+    """Yield the checkpoints of sizes up to `end`, in order, some at a time: there may be one a minute of years."""
+    after = -1
+    while rows := _BETWEEN.all(connection, after=after, until=end):
+        for row in rows:
+            yield Note(*row)
+        after = rows[-1][0]
 
 
 def last_mailed_at(connection: Connection) -> int | None:
-    """Return when a checkpoint was mailed last, None before the first."""
+    """Return when a checkpoint was mailed last, None before the first: by size, for a clock may have gone back."""
     row = _LAST_MAILED.one(connection)
     return None if row is None else row[0]
 

@@ -137,6 +137,23 @@ def test_a_kept_checkpoint_finds_what_was_rolled_back_also_out_of_a_saved_mail(
         assert command("verify", "--since", kept)[0] == DONE
 
 
+def test_every_checkpoint_of_a_box_of_mails_is_looked_at(ca: Path, command: Run, tmp_path: Path) -> None:
+    command("checkpoint", "--output", tmp_path / "first")
+    command("export", tmp_path / "before.jsonl")
+    keep(ca)
+    command("checkpoint", "--output", tmp_path / "second")
+    box = tmp_path / "box"
+    for name in ("first", "second"):
+        letter = _plain("Dear auditor,\n\n" + (tmp_path / name).read_text())
+        letter["Subject"] = name
+        with box.open("ab") as file:
+            file.write(b"From ca@ca.example Thu Nov 26 00:00:00 2026\n" + letter.as_bytes() + b"\n")
+    code, text = command("verify", "--export", tmp_path / "before.jsonl", "--key", keys(ca), "--since", box)
+    assert code == PERSON
+    assert "cut off or rolled back" in text
+    assert command("verify", "--since", box)[0] == DONE
+
+
 def test_records_that_were_rolled_back_are_found_by_what_was_published(ca: Path, command: Run) -> None:
     copy_records(ca / "warifu.db", ca / "before.db")
     command("list")
@@ -146,6 +163,16 @@ def test_records_that_were_rolled_back_are_found_by_what_was_published(ca: Path,
     code, text = command("verify")
     assert code == PERSON
     assert "cut off or rolled back" in text
+
+
+def test_it_is_told_that_nothing_proves_entries_without_a_place_or_without_a_checkpoint(ca: Path, command: Run) -> None:
+    command("list")  # its own entry has no place yet
+    code, text = command("verify")
+    assert code == DONE
+    assert "2 entries have no place yet" in text  # that, and the one of this verification
+    change(ca, "DELETE FROM checkpoint")
+    (ca / "public" / "audit" / "checkpoint").unlink()
+    assert command("verify")[1].startswith("No checkpoint stands for any of 3 entries")
 
 
 def test_a_proof_is_written_once_and_verified_by_anybody(ca: Path, command: Run, tmp_path: Path) -> None:

@@ -22,12 +22,12 @@ from typing import Any
 from unittest.mock import patch
 
 import aiohttp.web_response
-import click
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca_server import app, keyring, store
 from ca_server.authority.hierarchy import HierarchyProfile, make_tls_server
+from ca_server.cli import cli
 from ca_server.cli.reconcile import premises
 from ca_server.clock import MINUTE, start_of_day_in_tokyo
 from ca_server.config import load
@@ -216,10 +216,8 @@ class Stage:
 
     def _typed(self, module: str, *words: str) -> None:
         """Run a command of `warifu-ca` here, by the turned clock."""
-        found = importlib.import_module(f"ca_server.cli.{module}")
-        command: click.Command = getattr(found, words[0])
-        with patch.object(found, "now", self.clock.now):
-            result = CliRunner().invoke(command, words[1:], catch_exceptions=False)
+        with patch.object(importlib.import_module(f"ca_server.cli.{module}"), "now", self.clock.now):
+            result = CliRunner().invoke(cli, words, catch_exceptions=False)
         assert result.exit_code == 0, result.output
 
 

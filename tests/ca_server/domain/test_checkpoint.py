@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from ca_server.domain.checkpoint import Checkpoint, NoCheckpoint, note_in
+from ca_server.domain.checkpoint import Checkpoint, NoCheckpoint, notes_in
 from keys.generate import generate
 from keys.signed_note import sign_note
 
@@ -45,10 +45,10 @@ def test_bits_that_base64_does_not_need_are_none() -> None:
 def test_the_checkpoint_is_found_in_a_mail_whatever_its_line_ends() -> None:
     note = sign_note(MADE.text(), MADE.origin, generate("Ed25519"))
     mail = f"Subject: the log\n\nDear auditor,\nthis is it\n\n{note}\nwith kind regards\n"
-    assert note_in(mail) == note
-    assert note_in(mail.replace("\n", "\r\n")) == note
+    assert notes_in(mail) == [note]
+    assert notes_in(mail.replace("\n", "\r\n")) == [note]
 
 
 def test_a_text_without_a_checkpoint_is_told_so() -> None:
     with pytest.raises(NoCheckpoint):
-        note_in(dataclasses.asdict(MADE).__repr__())
+        notes_in(dataclasses.asdict(MADE).__repr__())

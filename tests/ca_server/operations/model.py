@@ -87,12 +87,17 @@ class Paper:
     examined_by: str | None = None
     approved_by: str | None = None
     approved_on: datetime.date = datetime.date.min
+    approved_at: int = 0
     called_back: bool = False
     changed: bool = False
 
     @property
     def urgent(self) -> bool:
         return any(line.urgent for line in self.lines)
+
+    def urges(self, cn: str) -> bool:
+        """Tell whether it asks for an urgent revocation of a CN."""
+        return any(line.cn == cn and line.urgent for line in self.lines)
 
     @property
     def foreign(self) -> list[str]:
@@ -218,7 +223,7 @@ class Model:
                 allowed = paper.status in OPEN
         return allowed and officer in self.officers
 
-    def decide(self, act: str, number: int, officer: str, today: datetime.date) -> None:
+    def decide(self, act: str, number: int, officer: str, now: int, today: datetime.date) -> None:
         """Take an application on; a first one registers its institution and administrator when approved (A7)."""
         paper = self.papers[number]
         match act:
@@ -226,6 +231,7 @@ class Model:
                 paper.status, paper.examined_by = "examined", officer
             case "approve":
                 paper.status, paper.approved_by, paper.approved_on = "approved", officer, today
+                paper.approved_at = now
                 self.administrators.setdefault(paper.institution, paper.administrator)
                 self.last_numbers.setdefault(paper.institution, 0)
             case "return":
@@ -318,7 +324,11 @@ class Model:
     def release_over(self, today: datetime.date) -> int:
         """Release what was held through a day that is past, unless its form came, and return how many."""
         over = [
-            call for call in self._owed() if call.held_through < today and self.seats[call.cn].status == "suspended"
+            call
+            for call in self._newest()
+            if call.held_through < today
+            and self.seats[call.cn].status == "suspended"
+            and not any(paper.status in OPEN and paper.urges(call.cn) for paper in self.papers.values())
         ]
         for call in over:
             self.release(call.cn)
@@ -333,13 +343,15 @@ class Model:
         return len(late)
 
     def _owed(self) -> list[Call]:
-        """Return the newest call about each CN whose form is not under way and has not come since (A9)."""
-        newest = {call.cn: call for call in self.calls if not call.released}
-        return [call for call in newest.values() if not any(self._answers(each, call) for each in self.papers.values())]
+        """Return the newest call about each CN whose form is not under way and did not come or pass since (A9)."""
+        return [call for call in self._newest() if not any(self._answers(each, call) for each in self.papers.values())]
+
+    def _newest(self) -> list[Call]:
+        return list({call.cn: call for call in self.calls if not call.released}.values())
 
     @staticmethod
     def _answers(paper: Paper, call: Call) -> bool:
-        came = paper.status in OPEN or (paper.at > call.at and paper.status == "done")
+        came = paper.status in OPEN or (max(paper.at, paper.approved_at) > call.at and paper.status == "done")
         return came and any(line.cn == call.cn for line in paper.lines)
 
     def may_bind(self, cn: str, now: int) -> bool:

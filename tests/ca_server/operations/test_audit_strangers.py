@@ -1,5 +1,6 @@
 """What verifies the audit log tells of whatever it is given, in words, and never believes a second reading."""
 
+import asyncio
 import dataclasses
 import json
 import sqlite3
@@ -15,11 +16,22 @@ from ca_server.domain.audit_entry import Entry, Placed
 from ca_server.domain.checkpoint import Checkpoint, root_over
 from ca_server.operations import audit_export, audit_log, audit_proofs
 from ca_server.operations.audit_verification import Altered
-from ca_server.store import audit_tree
+from ca_server.store import Conflict, audit, audit_tree, checkpoints
 from keys.errors import BadSignature
 from keys.signed_note import sign_note, verify_note
 from tests.ca_server.databases import is_postgresql
-from tests.ca_server.operations.auditing import ORIGIN, key, notary, note_key, sign, verified
+from tests.ca_server.operations.auditing import (
+    HOLDER,
+    ORIGIN,
+    At,
+    Awaited,
+    key,
+    notary,
+    note_key,
+    place,
+    sign,
+    verified,
+)
 from tests.ca_server.operations.bureau import Bureau
 from tests.ca_server.paper import NOW
 
@@ -130,9 +142,33 @@ def test_a_line_without_an_end_is_not_read_whole() -> None:
 def test_a_clock_that_goes_back_does_not_mail_again_and_again(bureau: Bureau) -> None:
     assert sign(bureau.records, notary(bureau.folder), NOW + 30 * DAY) is not None
     bureau.records.write(audit_log.mail, ["auditor@bank.example"], "en", NOW + 30 * DAY)
+    bureau.records.write(lambda connection: audit.record(connection, NOW, "schedule", "tested", "F000001-001"))
+    assert sign(bureau.records, notary(bureau.folder), NOW) is not None
     bureau.records.write(audit_log.mail, ["auditor@bank.example"], "en", NOW)
     assert not bureau.records.read(audit_log.mail_is_due, NOW + 5)
     assert bureau.records.read(audit_log.mail_is_due, NOW + DAY)
+
+
+def test_a_server_that_was_stopped_while_it_signed_publishes_nothing_older(bureau: Bureau) -> None:
+    here, other = notary(bureau.folder), NOW + MINUTE
+
+    class Stopped(Awaited):
+        """Another server makes the next checkpoint between what is drawn up here and its record."""
+
+        async def write(self, operation: Any, *arguments: Any) -> Any:
+            drawn = bureau.records.write(operation, *arguments)
+            if operation is audit_log.draw_up:
+                bureau.records.write(lambda connection: audit.record(connection, NOW, "schedule", "tested", "x"))
+                await audit_log.sequence(Awaited(bureau.records), "other", other)  # type: ignore[arg-type]
+                await audit_log.publish(Awaited(bureau.records), here, "other", At(other))  # type: ignore[arg-type]
+            return drawn
+
+    place(bureau.records, NOW)
+    with pytest.raises(Conflict):
+        asyncio.run(audit_log.publish(Stopped(bureau.records), here, HOLDER, At(NOW)))  # type: ignore[arg-type]
+    newest = bureau.records.read(checkpoints.newest)
+    assert newest is not None
+    assert here.path.read_text() == newest.note
 
 
 @pytest.mark.skipif(is_postgresql(), reason="PostgreSQL keeps no value of another type in a column")
@@ -140,7 +176,6 @@ def test_a_clock_that_goes_back_does_not_mail_again_and_again(bureau: Bureau) ->
     "statement",
     [
         "UPDATE checkpoint SET note = x'00'",
-        "UPDATE checkpoint SET size = 'x' WHERE size > 0",
         "UPDATE institution_log SET head = 'no hexadecimal'",
         "UPDATE audit_tile SET hashes = 'text'",
         "UPDATE audit_tile SET hashes = 7",

@@ -320,7 +320,7 @@ class Walk(Agreement):
 
         self.attempt(f"{act}: application {number} by {officer}", allowed, operation)
         if allowed:
-            self.model.decide(act, number, officer, self.today)
+            self.model.decide(act, number, officer, self.bureau.now, self.today)
 
     def _pass_on(self, number: int, able: list[str]) -> None:
         act = "examine" if self.model.papers[number].status == "received" else "approve"
