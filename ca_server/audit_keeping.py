@@ -11,8 +11,8 @@ from ca_server.schedule import Task
 
 log = logging.getLogger(__name__)
 
-
 _SECONDS = 5  # between looks whether a checkpoint is due, so that the first one does not wait for its minute
+_LOOKS = 2
 
 
 def tasks(config: Config, database: store.Database, holder: str, clock: Clock) -> list[Task]:
@@ -21,15 +21,15 @@ def tasks(config: Config, database: store.Database, holder: str, clock: Clock) -
     if notary is None:
         log.error("ALARM: there is no key for checkpoints of the audit log; `warifu-ca audit new-key` makes one")
 
-    stuck = False
+    looks = 0  # that found entries waiting; the first one after the machine slept says nothing
 
     async def sequence(now: int) -> None:
         await audit_log.sequence(database, holder, now)
 
     async def checkpoint(now: int) -> None:
-        nonlocal stuck
-        before, stuck = stuck, await database.lookup(audit_log.is_stuck, now)
-        if stuck and not before:
+        nonlocal looks
+        looks = looks + 1 if await database.lookup(audit_log.is_stuck, now) else 0
+        if looks == _LOOKS:
             log.error("ALARM: audit entries have been waiting for their place for more than five minutes")
         if notary is not None and await database.lookup(audit_log.checkpoint_is_due, now):
             await audit_log.publish(database, notary, holder, clock)

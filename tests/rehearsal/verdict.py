@@ -14,6 +14,8 @@ _RENEWAL_MAILS = ("renewal-url", "renewal-password", "renewal-reminder")
 _LATEST, _EARLIEST = 33 * DAY - 37 * HOUR, 44 * DAY
 """How long before the end an agent renews that keeps to the window, 44 to 33 days before it, and runs once a day: from
 ten on one day to eleven at night on the next are 37 hours."""
+_LEAPT_OVER = ("CRL", "OCSP signer", "waiting for their place")
+"""What ends or grows old meanwhile where days are left out, which a service that never sleeps would not let happen."""
 
 
 def judge(play: Play) -> list[Figure]:
@@ -222,8 +224,7 @@ def _known(play: Play, newest: Held) -> tuple[object, ...]:
 
 
 def _alarms(play: Play) -> list[str]:
-    """Where days are left out the CRL ends meanwhile, which a service that never sleeps would not let happen."""
-    return [each for each in play.seen.alarms if play.cast.whole or "CRL" not in each]
+    return [each for each in play.seen.alarms if play.cast.whole or not any(word in each for word in _LEAPT_OVER)]
 
 
 def _processes(play: Play) -> Figure:
