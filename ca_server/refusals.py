@@ -5,6 +5,7 @@ A running service writes them among its other lines; a command, which has no log
 what does not print. What leaves a mark in the records besides has its entry in the audit log.
 """
 
+import contextlib
 import json
 import logging
 from pathlib import Path
@@ -26,8 +27,10 @@ def by_command(command: str, cause: str, login: str) -> None:
     from logging.handlers import SysLogHandler
 
     security.propagate = False
-    if _SYSTEM_LOG.exists():
+    security.addHandler(logging.NullHandler())  # or Python's last resort would write to the person's terminal
+    with contextlib.suppress(OSError):  # a socket that nobody reads any more
         handler = SysLogHandler(str(_SYSTEM_LOG), SysLogHandler.LOG_AUTHPRIV)
         handler.ident = "warifu-ca: "
+        handler.handleError = lambda record: None  # type: ignore[method-assign]  # nor traces of the log's own trouble
         security.addHandler(handler)
     tell(f"command:{command}", "refused", cause, login=login)

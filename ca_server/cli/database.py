@@ -11,7 +11,8 @@ from ca_server.cli.output import answer
 from ca_server.cli.passphrases import progress
 from ca_server.errors import Invalid, NotAllowed
 from ca_server.language import sentence
-from ca_server.store import SynchronousDatabase, audit, copying, migrations
+from ca_server.operations import tenure
+from ca_server.store import SynchronousDatabase, audit, copying, leases, migrations
 from ca_server.whereabouts import Cluster, Whereabouts, whereabouts
 
 
@@ -47,8 +48,13 @@ def copy(target: str, password_file: Path | None) -> None:
 
     config, to = settings().config(), _target(target, password_file)
     source = config.server.database
+    if isinstance(source, Cluster) and isinstance(to, Cluster):
+        raise NotAllowed(
+            sentence("From one PostgreSQL to another PostgreSQL's own tools copy (pg_dump), or copy to a file first.")
+        )
     try:
         with alone_on(source) if isinstance(source, Path) else nullcontext():
+            _require_no_leader(source)
             rows = _copied(source, to)
     except AlreadyServed as error:
         raise NotAllowed(error.args[0]) from error
@@ -62,6 +68,18 @@ def copy(target: str, password_file: Path | None) -> None:
         sentence("Now name it in [server] database of {config}; the old one stays as it is.", config=config.path),
     ]
     answer({"database": str(to), "rows": rows}, words)
+
+
+def _require_no_leader(source: Whereabouts) -> None:
+    """Raise NotAllowed where one of several servers leads: what they write after the snapshot would be missing."""
+    if isinstance(source, Cluster):
+        records = SynchronousDatabase(source)
+        leads = records.read(leases.stands, tenure.LEASE, now())
+        records.close()
+        if leads:
+            raise NotAllowed(
+                sentence("A `warifu-ca serve` works on {database}; stop every one of them first.", database=source)
+            )
 
 
 def _copied(source: Whereabouts, to: Whereabouts) -> dict[str, int]:

@@ -82,6 +82,10 @@ def _failed(error: Exception, remembered: Settings) -> int:
             fields = dict(line.partition(": ")[::2] for line in lines if ": " in line)
             summary = say(error.summary)
             _tell(type(error).__name__, "\n  ".join([summary, *lines]), fields, remembered)
+        case OSError(filename=str(name), strerror=str(why)):
+            _tell(
+                type(error).__name__, say(sentence("{path} cannot be used: {why}", path=name, why=why)), {}, remembered
+            )
         case _:
             told = error.args[0] if len(error.args) == 1 and isinstance(error.args[0], Sentence) else None
             _tell(type(error).__name__, say(told or str(error) or type(error).__name__), {}, remembered)

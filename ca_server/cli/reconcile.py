@@ -50,7 +50,7 @@ def _words(found: Balance) -> list[str]:
         else sentence("The books do not balance: {count} findings.", count=wrong)
     ]
     for book in found.books:
-        words.append(sentence("  {name:<14}{count:>8} checked", name=book.name, count=book.checked))
+        words.append(sentence("  {name:<20}{count:>8} checked", name=book.name, count=book.checked))
         words += [f"    {spoken(finding)}" for finding in book.findings]
     return words + [sentence("WARNING: {warning}", warning=warning) for warning in found.warnings]
 

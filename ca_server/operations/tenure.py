@@ -20,7 +20,7 @@ LEASE_SECONDS = 10
 """Clocks of servers may differ by as many seconds less those between two renewals."""
 RENEWED_EACH = 2
 
-_LEASE = "schedule"
+LEASE = "schedule"
 _SECONDS_FOR_A_FAREWELL = 1
 
 
@@ -53,14 +53,14 @@ class Tenure:
             self._until = 0.0
             with contextlib.suppress(store.StoreError, TimeoutError):  # it is over by itself in some seconds
                 async with asyncio.timeout(_SECONDS_FOR_A_FAREWELL):
-                    await database.write(leases.give_back, _LEASE, self.name)
+                    await database.write(leases.give_back, LEASE, self.name)
 
 
 def take(connection: store.Connection, name: str, host: str, now: int) -> bool:
     """Take or renew the lease and tell whether that was possible; whoever comes to lead is on record."""
-    before = leases.holder(connection, _LEASE)
-    if not leases.take(connection, _LEASE, name, LEASE_SECONDS, now):
+    before = leases.holder(connection, LEASE)
+    if not leases.take(connection, LEASE, name, LEASE_SECONDS, now):
         return False
     if before != name:
-        audit.record(connection, now, f"server:{name}", "lease taken", _LEASE, host=host, before=before)
+        audit.record(connection, now, f"server:{name}", "lease taken", LEASE, host=host, before=before)
     return True

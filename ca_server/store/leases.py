@@ -32,6 +32,7 @@ _FIRST = Statement(
 _RENEW = Statement(update(tables.lease).where(*_MINE, _l.until > bindparam("now")).values(until=bindparam("end")))
 _GIVE_BACK = Statement(delete(tables.lease).where(*_MINE))
 _HOLDER = Statement(select(_l.holder).where(_l.name == bindparam("right")))
+_STANDS = Statement(select(_l.holder).where(_l.name == bindparam("right"), _l.until > bindparam("now")))
 
 
 def take(connection: Connection, name: str, holder: str, seconds: int, now: int) -> bool:
@@ -60,3 +61,8 @@ def holder(connection: Connection, name: str) -> str | None:
     """Return who took a lease last, though its time may be over; None after it was given back."""
     row = _HOLDER.one(connection, right=name)
     return None if row is None else str(row[0])
+
+
+def stands(connection: Connection, name: str, now: int) -> bool:
+    """Tell whether anybody has the lease."""
+    return _STANDS.one(connection, right=name, now=now) is not None

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from ca_server.cli import cli
 from ca_server.cli.output import DONE, FAILURE, REFUSED, run
 from ca_server.config import load
 from ca_server.fellows import alone_on
-from ca_server.store import SynchronousDatabase, audit, copying, migrations
+from ca_server.operations import tenure
+from ca_server.store import SynchronousDatabase, audit, copying, leases, migrations
 from ca_server.whereabouts import Cluster, Whereabouts
 from tests.ca_server import databases
 from tests.ca_server.operations.bureau import Bureau
@@ -72,6 +74,22 @@ def test_records_that_are_served_are_not_moved(folder: Path, command: Command) -
         told = command("copy", "--to", str(target), code=REFUSED)
     assert "stop that one first" in str(told)
     assert databases.Raw(target).execute("SELECT 1 FROM pg_tables WHERE schemaname = 'public'") == []
+
+
+def test_records_that_one_of_several_servers_leads_are_not_moved(folder: Path, command: Command) -> None:
+    source = databases.empty(folder)
+    command("copy", "--to", str(source))
+    configuration = folder / "warifu.toml"
+    text = configuration.read_text("utf-8")
+    configuration.write_text(text.replace('database = "warifu.db"', f'database = "{source}"'), "utf-8")
+    records = SynchronousDatabase(source)
+    now = int(time.time())
+    assert records.write(leases.take, tenure.LEASE, "another", 60, now)
+    assert "stop every one of them" in str(command("copy", "--to", str(folder / "back.db"), code=REFUSED))
+    records.write(leases.give_back, tenure.LEASE, "another")
+    records.close()
+    assert "pg_dump" in str(command("copy", "--to", str(source), code=REFUSED))
+    command("copy", "--to", str(folder / "back.db"))
 
 
 def test_a_target_that_holds_records_is_refused_in_words(folder: Path, command: Command) -> None:

@@ -33,6 +33,13 @@ def test_a_lease_keeps_others_away_for_its_seconds_and_no_longer(records: Synchr
     assert not take(records, "one", NOW + SECONDS)
 
 
+def test_whether_anybody_has_a_lease_can_be_asked(records: SynchronousDatabase) -> None:
+    assert not records.read(leases.stands, NAME, NOW)
+    take(records, "one")
+    assert records.read(leases.stands, NAME, NOW + SECONDS - 1)
+    assert not records.read(leases.stands, NAME, NOW + SECONDS)
+
+
 def test_the_holder_takes_its_own_lease_again_at_once(records: SynchronousDatabase) -> None:
     assert take(records, "one")
     assert take(records, "one", NOW + 30)
