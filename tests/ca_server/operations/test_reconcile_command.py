@@ -24,7 +24,7 @@ def test_balanced_books_exit_0_and_are_listed_with_their_counts(
     assert command(records) == DONE
     said = capsys.readouterr().out
     assert "The books balance." in said
-    assert "certificates         4 checked" in said
+    assert "certificates               4 checked" in said
 
 
 def test_books_that_do_not_balance_exit_5_and_are_named(records: Records, capsys: pytest.CaptureFixture[str]) -> None:
