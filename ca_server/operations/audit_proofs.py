@@ -70,6 +70,11 @@ def _records(connection: store.Connection, keys: Sequence[NoteKey], kept: Iterab
                 count=audit_tree.count_placed(connection),
             )
         )
+    newest = checkpoints.newest(connection)
+    if newest is not None and newest.size > size:
+        raise Altered(
+            sentence("The checkpoint of {size} entries stands behind {count} entries.", size=newest.size, count=size)
+        )
     if root != found.root:
         raise Altered(sentence("The hashes that are kept for proofs do not lead to the root over all entries."))
     kept_heads = tuple(audit_tree.heads(connection))

@@ -30,7 +30,7 @@ from ca_server.whereabouts import Cluster, Whereabouts
 R = TypeVar("R")
 
 KIND = "WARIFU_TEST_DATABASE"
-PLACE = "WARIFU_TEST_CLUSTER"
+PLACE = "TEST_CLUSTER_OF_WARIFU"
 _SETTINGS = (
     "fsync=off",
     "full_page_writes=off",

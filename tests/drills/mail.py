@@ -221,7 +221,7 @@ def timed(story: Sequence[Outage]) -> list[Figure]:
     figures = []
     for outage in story:
         name = outage.moods[0] if len(outage.moods) == 1 else "all moods"
-        most = _AT_ONCE + outage.lasted  # a batch, and then at most one a second
+        most = _AT_ONCE + outage.lasted + 1  # a batch, and then at most one a second, both ends counted
         figures += [
             Figure(
                 f"mail, {name}: drained",

@@ -1,8 +1,7 @@
 """The commands `warifu-ca` and `warifu` in processes forked from one that has loaded them: starting costs most of all.
 
 Each has its own process, environment, streams and end, as if it had been started. libfaketime comes with the start of a
-program and reads its offset anew when it has not for a second, from the file that the environment names then: those who
-live by it are forked from one that does, too, and looks at no clock.
+program, and remembers the time for a second: those who live by it are started.
 
 A request is one datagram: command and environment, and the three streams as descriptors. What comes back is its code.
 """
@@ -38,6 +37,16 @@ def run(
     command: Sequence[str], variables: Mapping[str, str], stdin: str | None, seconds: float
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command of this tree to its end; raises TimeoutExpired when it takes longer."""
+    if "LD_PRELOAD" in variables:
+        return subprocess.run(
+            list(command),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            env=dict(variables),
+            check=False,
+        )
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
         streams[0].write((stdin or "").encode())
@@ -45,7 +54,7 @@ def run(
         connection = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
         connection.settimeout(seconds)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MOST)
-        connection.connect(_origin(frozenset(_of_the_clock(variables).items())))
+        connection.connect(_origin())
         asked = {"command": list(command), "variables": dict(variables), "folder": str(Path.cwd())}
         socket.send_fds(connection, [json.dumps(asked).encode()], [each.fileno() for each in streams])
         try:
@@ -57,13 +66,12 @@ def run(
 
 
 @functools.cache
-def _origin(clock: frozenset[tuple[str, str]]) -> str:
-    """Start what the others are forked from, once in this process for each kind of clock, and return its address."""
+def _origin() -> str:
+    """Start what the others are forked from, once in this process, and return its address."""
     address = f"{tempfile.mkdtemp(prefix='warifu-commands-')}/asked"
-    elsewhere = {name: value for name, value in os.environ.items() if name not in _of_the_clock(os.environ)}
     process = subprocess.Popen(
         [sys.executable, "-c", f"from tests.end_to_end.commands import serve; serve({address!r})"],
-        stdin=subprocess.PIPE, cwd=_ROOT, env={**elsewhere, **dict(clock)},
+        stdin=subprocess.PIPE, cwd=_ROOT, env={name: os.environ[name] for name in os.environ.keys() - {"LD_PRELOAD"}},
     )  # fmt: skip
     atexit.register(process.communicate)
     deadline = time.monotonic() + 60
@@ -72,12 +80,6 @@ def _origin(clock: frozenset[tuple[str, str]]) -> str:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return address
-
-
-def _of_the_clock(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return what tells libfaketime how to work, but for the file, which it looks up again and again."""
-    names = variables.keys() - {"FAKETIME_TIMESTAMP_FILE"}
-    return {name: variables[name] for name in names if name == "LD_PRELOAD" or "FAKE" in name}
 
 
 def serve(address: str) -> None:

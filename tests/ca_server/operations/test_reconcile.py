@@ -276,7 +276,7 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("Entry 2 was changed", "UPDATE audit SET subject = 'another' WHERE place = 2"),
         ("Entry 3 does not stand where it belongs", "DELETE FROM audit WHERE place = 2"),
         ("Entry 0 was changed", "UPDATE audit_tile SET hashes = zeroblob(length(hashes)) WHERE level = 0"),
-        ("are on record with a place", "UPDATE audit SET place = 1000000 WHERE place = (SELECT max(place) FROM audit)"),
+        ("Entry 1 does not stand where it belongs", "UPDATE audit SET place = 1000000 WHERE place = 0"),
         ("The log of F123456 is not that of its certificates", "UPDATE institution_log SET size = size + 1"),
         ("The log of an institution is missing", "DELETE FROM institution_log"),
         ("A checkpoint cannot be believed", "UPDATE checkpoint SET note = replace(note, 'time 2', 'time 3')"),
