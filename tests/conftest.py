@@ -1,7 +1,8 @@
 """What holds for all tests: in CI nothing is skipped, for a skipped test has shown nothing. PostgreSQL runs once."""
 
+import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -16,6 +17,23 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = f"A test was skipped, and here none may be: {report.longrepr}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def the_log() -> Iterator[None]:
+    """Leave the log as it was: `serve` and its like, called in this process, set up one for theirs."""
+    root, levels = (
+        logging.getLogger(),
+        {name: logging.getLogger(name).level for name in ("", "ca_server", "warifu.access")},
+    )
+    handlers = list(root.handlers)
+    yield
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    if root.handlers != handlers:
+        root.handlers[:] = [*(each for each in handlers if each not in root.handlers), *root.handlers]
+        for each in [each for each in root.handlers if each not in handlers]:
+            root.removeHandler(each)
 
 
 def pytest_configure(config: pytest.Config) -> None:
