@@ -202,7 +202,7 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("numbers must rise with time", "UPDATE crl SET this_update = this_update + 900 WHERE number = 1"),
         ("has a hash without being published", newest_crl("published_at = NULL")),
         ("which the records have not taken", "DELETE FROM crl WHERE number = (SELECT max(number) FROM crl)"),
-        ("but CRL 999 was published", newest_crl("number = 999")),
+        ("but CRL 999 was published", newest_crl("number = 999, published_at = published_at - 60")),
         ("{revoked} of F123456-002 is revoked without", revoked("crl_entry = NULL")),
         ("{revoked} of F123456-002 has an entry for the CRL that", revoked("reason = 4")),
         ("{third} of F123456-003 is issued, but has an entry", third("crl_entry = x'00'")),
