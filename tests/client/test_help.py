@@ -64,7 +64,11 @@ def test_every_command_has_the_options_on_how_it_speaks(words: tuple[str, ...]) 
 def test_errors_fit_eighty_columns(pc: Pc, server: StandIn, language: str) -> None:
     credential = server.invite()
     credential.reason = "used"
-    told = pc.run(*pc.enrol_words(credential), "--lang", language, stdin=credential.password).stderr
+    words = [*pc.enrol_words(credential), "--lang", language, "--home", str(pc.home)]
+    program = [sys.executable, "-c", PROGRAM, *words]
+    told = subprocess.run(
+        program, input=credential.password, capture_output=True, text=True, env=environment(), check=False
+    ).stderr
     assert len(told.splitlines()) > 2
     assert [line for line in told.splitlines() if columns(line) > 80] == []
 
