@@ -23,6 +23,9 @@ from typing import Any, TypeVar
 
 import asyncpg
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
 
 from ca_server.store import Database, SynchronousDatabase, copying, lines, migrations, postgresql, tables
 from ca_server.whereabouts import Cluster, Whereabouts
@@ -43,6 +46,18 @@ _SETTINGS = (
 )
 _PRESENT = "present"
 _PREFIX = "warifu-postgresql-"
+
+
+def file_of(path: Path, revision: str) -> None:
+    """Make a file of SQLite, or bring one, to an older schema."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("path_separator", "os")
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
 
 
 def is_postgresql() -> bool:

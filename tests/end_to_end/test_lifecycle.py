@@ -164,7 +164,7 @@ def test_a_lost_pc_is_revoked_on_approval_and_the_administrator_is_told_how_long
     assert (filed["kind"], filed["urgent"]) == ("DCM903", True)
     agency.decide(filed["number"])
     until(lambda: status_of(agency, filed["number"]) == "done")
-    until(lambda: judge(leaf, agency.root_certificate(), tmp_path) == REVOKED)
+    until(lambda: judge(leaf, agency.root_certificate(), tmp_path) == REVOKED, seconds=10)
     (mail,) = until(lambda: _mails(agency, "revoked", invitation.cn))
     text = mail["text"]
     assert f"受付番号: {filed['number']}" in text

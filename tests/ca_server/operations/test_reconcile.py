@@ -70,6 +70,10 @@ item = _set("application_item", "position = 1 AND application = 1")
 kept = _set("application_file", "application = 3")
 call = _set("call", "id = :call")
 
+_COPIED_ENTRY = (
+    "INSERT INTO audit (id, place, at, actor, action, subject, detail)"
+    " SELECT 'zz', 1000000, at, actor, action, subject, detail FROM audit WHERE place = 0"
+)
 PLANTED: dict[str, list[tuple[str, str]]] = {
     "applications": [
         ("Application 1 was approved by the officer who", application("examined_by = :approver")),
@@ -276,7 +280,7 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("Entry 2 was changed", "UPDATE audit SET subject = 'another' WHERE place = 2"),
         ("Entry 3 does not stand where it belongs", "DELETE FROM audit WHERE place = 2"),
         ("Entry 0 was changed", "UPDATE audit_tile SET hashes = zeroblob(length(hashes)) WHERE level = 0"),
-        ("Entry 1 does not stand where it belongs", "UPDATE audit SET place = 1000000 WHERE place = 0"),
+        ("are on record with a place", _COPIED_ENTRY),
         ("The log of F123456 is not that of its certificates", "UPDATE institution_log SET size = size + 1"),
         ("The log of an institution is missing", "DELETE FROM institution_log"),
         ("A checkpoint cannot be believed", "UPDATE checkpoint SET note = replace(note, 'time 2', 'time 3')"),

@@ -277,6 +277,16 @@ def test_a_hold_does_not_lapse_while_the_corrected_form_is_under_way(desk: Desk)
     assert status(desk) is SeatStatus.REVOKED
 
 
+def test_a_hold_does_not_lapse_while_an_urgent_form_is_under_way_that_was_filed_before_it(desk: Desk) -> None:
+    returned = stranger(desk)
+    desk.file(a_revocation(str(FIRST)))
+    desk.pass_by(days=1)
+    hold(desk, returned)
+    desk.pass_by(days=10)
+    assert desk.records.write(suspension.release_over, desk.now) == 0
+    assert status(desk) is SeatStatus.SUSPENDED
+
+
 def test_a_cn_is_held_on_no_other_form(desk: Desk) -> None:
     received = desk.file(a_revocation(str(FIRST))).number
     with pytest.raises(NotAllowed):

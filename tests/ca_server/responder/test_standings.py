@@ -5,12 +5,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine
 
 from ca_server.store import SynchronousDatabase, audit, migrations, standings
 from ca_server.store.standings import Standing
+from tests.ca_server.databases import file_of
 
 _END = 2_000_000_000
 _COLUMNS = "serial, issuer, cn, status, planned_at, not_after, revoked_at, reason"
@@ -22,17 +20,6 @@ _ROWS = [
     ("a5", "issuing-1", "F123456-005", "aborted", 200, _END, 1200, None),
     ("a6", "issuing-1", "F123456-006", "planned", 10, _END, None, None),
 ]
-
-
-def _at(path: Path, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    config.set_main_option("path_separator", "os")
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()
 
 
 def _fill(path: Path, rows: list[tuple[object, ...]]) -> None:
@@ -57,7 +44,7 @@ def _fill(path: Path, rows: list[tuple[object, ...]]) -> None:
 def older(tmp_path: Path) -> Path:
     """A database of the schema before the row of changes, with certificates in every state."""
     path = tmp_path / "warifu.db"
-    _at(path, "0004")
+    file_of(path, "0004")
     _fill(path, _ROWS)
     return path
 

@@ -5,11 +5,7 @@ import json
 import sqlite3
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine
-
-from ca_server.store import migrations
+from tests.ca_server.databases import file_of
 
 CERTIFICATE = (
     "INSERT INTO certificate (serial, status, issuer, cn, order_id, account_id, spki_sha256, not_before, not_after,"
@@ -18,21 +14,9 @@ CERTIFICATE = (
 )
 
 
-def to(path: Path, revision: str) -> None:
-    """Bring a database to a revision."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    config.set_main_option("path_separator", "os")
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()
-
-
 def test_entries_of_before_keep_their_order_and_say_what_the_tree_needs(tmp_path: Path) -> None:
     path = tmp_path / "warifu.db"
-    to(path, "0005")
+    file_of(path, "0005")
     entries = [  # ids fall, so that the order can only come from the writing
         ("officer added", "佐藤", {"role": "ra"}),
         ("certificate issued", "F123456-001", {"serial": "ab"}),
@@ -49,7 +33,7 @@ def test_entries_of_before_keep_their_order_and_say_what_the_tree_needs(tmp_path
             row = (identity, None, 50, "login:root", action, subject, json.dumps(detail))
             raw.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", row)
     raw.close()
-    to(path, "0006")
+    file_of(path, "0006")
     with sqlite3.connect(path) as raw:
         rows = raw.execute("SELECT action, subject, result, detail, place, salt FROM audit ORDER BY id").fetchall()
     raw.close()
