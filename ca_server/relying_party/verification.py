@@ -174,6 +174,8 @@ def _load(chain: bytes | Sequence[bytes]) -> list[x509.Certificate]:
         for each in certificates:
             _ = (each.subject, each.issuer, each.extensions, each.public_key(), each.signature_hash_algorithm)
             _ = (each.not_valid_before_utc, each.not_valid_after_utc, each.serial_number, each.version)
+            if not each.public_bytes(Encoding.DER).endswith(b"\0" + each.signature):
+                raise NotAccepted("malformed", "A signature is not whole octets")  # the library lets unused bits pass
     return certificates
 
 

@@ -224,6 +224,14 @@ def test_a_certificate_with_one_octet_changed_is_refused_without_another_error(p
     reason(verifier(), [bytes(der)])
 
 
+def test_a_signature_that_is_said_to_end_within_an_octet_is_refused() -> None:
+    leaf = next(each for each in (OURS.forged() for _ in range(200)) if not each.signature[-1] & 1)
+    der = bytearray(leaf.public_bytes(Encoding.DER))
+    der[-len(leaf.signature) - 1] = 1  # the last bit is 0, so this is DER all the same
+    assert x509.load_der_x509_certificate(bytes(der)).signature == leaf.signature
+    assert reason(verifier(), [bytes(der)]) == "malformed"
+
+
 @pytest.mark.parametrize(
     "key",
     [ed25519.Ed25519PrivateKey.generate(), rsa.generate_private_key(65537, 1024)],

@@ -192,13 +192,18 @@ def test_a_name_that_no_file_can_have_is_told_and_stops_nothing(
     assert (tmp_path / "b.crl").read_bytes() == b"crl"
 
 
+def around(folder: Path) -> list[Path]:
+    """Return what is in a folder, and beside it under the name that a stranger might reach."""
+    return sorted([*folder.rglob("*"), *folder.parent.glob("*.crl"), *Path("/etc").glob("*.crl")])
+
+
 @pytest.mark.parametrize("name", ["../a.crl", "/etc/a.crl", "a/b.crl", "..", "a.txt", "a.crl.exe", ""])
 def test_a_name_that_leads_elsewhere_is_passed_over(source: Table, courier: Courier, tmp_path: Path, name: str) -> None:
-    before = sorted(tmp_path.parent.rglob("*"))
+    before = around(tmp_path)
     courier.want({name: 5})
     courier.bring()
     assert source.asked == []
-    assert sorted(tmp_path.parent.rglob("*")) == before
+    assert around(tmp_path) == before
 
 
 @pytest.mark.parametrize(("language", "told"), [("en", "remove it here"), ("ja", "ここでは削除してください")])
