@@ -42,6 +42,13 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[databases.PLACE] = databases.a_place()
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out of a run on PostgreSQL what is about SQLite alone: it would show nothing, and nothing is skipped."""
+    if databases.is_postgresql():
+        config.hook.pytest_deselected(items=[each for each in items if each.get_closest_marker("only_sqlite")])
+        items[:] = [each for each in items if not each.get_closest_marker("only_sqlite")]
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End it with the run."""
     if not hasattr(config, "workerinput"):

@@ -9,10 +9,10 @@ to its end.
 
 import asyncio
 import random
+import threading
 import time
 import weakref
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, Self, TypeVar
 
 from sqlalchemy import text
@@ -172,16 +172,22 @@ def _unreachable(cluster: Cluster, error: Exception) -> Unavailable:
 
 
 class SynchronousCluster:
-    """The records on PostgreSQL for callers without a loop: one connection, on a loop that runs while they wait."""
+    """The records on PostgreSQL for callers without a loop: one connection, on a loop in a thread of its own.
+
+    Not in the caller's: who is thrown away unclosed is closed in the middle of whatever the collector interrupts, a
+    running loop or a lock that is held, where nothing may be waited for. Telling the other thread waits for nothing.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=_run, args=(self._loop,), name="records", daemon=True)
+        self._thread.start()
         try:
             self._database = self._await(ClusterDatabase.reached(cluster, most=1))
         except BaseException:
-            self._loop.close()
+            self._loop.call_soon_threadsafe(self._loop.stop)
             raise
-        self._end = weakref.finalize(self, _stop, self._loop, self._database)
+        self._end = weakref.finalize(self, _end, self._loop, self._database)
 
     def write(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the operation in a transaction of its own and return its result after the commit."""
@@ -194,22 +200,23 @@ class SynchronousCluster:
     def close(self) -> None:
         """Close the connection."""
         self._end()
+        self._thread.join()
 
     def _await(self, waited_for: Coroutine[Any, Any, R]) -> R:
-        return _waited(self._loop, waited_for)
+        return asyncio.run_coroutine_threadsafe(waited_for, self._loop).result()
 
 
-def _waited(loop: asyncio.AbstractEventLoop, waited_for: Coroutine[Any, Any, R]) -> R:
-    """Wait in this thread, to which a command belongs; where a loop runs in it already, in another one."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return loop.run_until_complete(waited_for)
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(loop.run_until_complete, waited_for).result()
-
-
-def _stop(loop: asyncio.AbstractEventLoop, database: ClusterDatabase) -> None:
-    """Close what is kept on the loop, then the loop; also when the program ends without a word."""
-    _waited(loop, database.close())
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run the loop until it is stopped."""
+    loop.run_forever()
     loop.close()
+
+
+def _end(loop: asyncio.AbstractEventLoop, database: ClusterDatabase) -> None:
+    """Have what is kept on the loop closed, then the loop, and wait for neither."""
+
+    async def over() -> None:
+        await database.close()
+        loop.stop()
+
+    asyncio.run_coroutine_threadsafe(over(), loop)

@@ -178,7 +178,8 @@ class Raw:
             return f"${len(names) if found[0] == '?' else names.index(found[1]) + 1}"
 
         octets = re.sub("(?i)x'([0-9a-f]*)'", r"'\\x\1'::bytea", statement)
-        text = re.sub(r"(?<!:):([a-z_]+)|\?", numbered, octets)
+        zeros = re.sub(r"zeroblob\((\w+\(\w+\))\)", r"decode(repeat('00', \1), 'hex')", octets)
+        text = re.sub(r"(?<!:):([a-z_]+)|\?", numbered, zeros)
         given = [values[name] for name in names] if isinstance(values, Mapping) else list(values)
         return Rows(_await(_ask(self._where.url, text, given)))
 

@@ -23,6 +23,12 @@ from tests.ca_server.paper import INSTITUTION, NOW
 
 LATER = NOW + 2 * MINUTE
 
+_SQLITE_FULL = ("CREATE TRIGGER full_log BEFORE INSERT ON audit BEGIN SELECT RAISE(FAIL, 'the log is full'); END",)
+_POSTGRESQL_FULL = (
+    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the log is full'; END $$",
+    "CREATE TRIGGER full_log BEFORE INSERT ON audit EXECUTE FUNCTION refuse()",
+)
+
 
 @pytest.fixture
 def bureau(tmp_path: Path) -> Bureau:
@@ -334,16 +340,16 @@ def test_every_personal_field_in_use_is_in_the_table(bureau: Bureau) -> None:
     assert seen <= impersonal | PERSONAL
 
 
-@pytest.mark.skipif(is_postgresql(), reason="the trigger is written for SQLite")
 def test_what_cannot_be_logged_does_not_happen(bureau: Bureau) -> None:
     connection = raw(located(bureau.folder))
-    connection.execute("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(FAIL, 'the log is full'); END")
+    for statement in _POSTGRESQL_FULL if is_postgresql() else _SQLITE_FULL:
+        connection.execute(statement)
     connection.commit()
     pair, before = bureau.pair(f"{INSTITUTION}-003"), _rows(bureau, "account")
     with pytest.raises(Exception, match="the log is full"):
         bureau.bind(pair)
     assert _rows(bureau, "account") == before
-    connection.execute("DROP TRIGGER full")
+    connection.execute("DROP TRIGGER full_log" + (" ON audit" if is_postgresql() else ""))
     connection.commit()
     bureau.bind(pair)
 

@@ -175,9 +175,10 @@ def test_a_crl_whose_record_was_cut_off_by_a_crash_balances(records: Records) ->
     records.crl_file.write_bytes(crl.build(issuing(records), entries, number, now, now + DAY))
     assert "which the records have not taken" in records.findings("CRL")
     records.plant(
-        "INSERT INTO crl SELECT issuer, :number, :now, :now + 86400, entries, '', NULL, 0 FROM crl LIMIT 1",
+        "INSERT INTO crl SELECT issuer, :number, :now, :later, entries, '', NULL, 0 FROM crl LIMIT 1",
         number=number,
         now=now,
+        later=now + DAY,
     )
     assert records.findings("CRL") == ""
 

@@ -1,6 +1,8 @@
 """PostgreSQL: races lose nothing, and of a lost connection it is known whether anything was kept."""
 
 import asyncio
+import concurrent.futures.thread
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -67,6 +69,16 @@ def at_commit(raw: Raw, doing: str) -> None:
         "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON seat DEFERRABLE INITIALLY DEFERRED "
         "FOR EACH ROW EXECUTE FUNCTION late()"
     )
+
+
+async def test_records_thrown_away_where_nothing_may_be_waited_for_hang_up(where: Cluster) -> None:
+    records = SynchronousDatabase(where)
+    assert connections(where) == 1
+    with concurrent.futures.thread._global_shutdown_lock:  # as held by whom the collector interrupts
+        del records
+        gc.collect()
+    while connections(where):
+        await asyncio.sleep(0.01)
 
 
 async def test_of_forty_that_read_and_then_write_at_the_same_time_none_is_lost(database: Database) -> None:
