@@ -9,10 +9,11 @@ to its end.
 
 import asyncio
 import random
-import threading
 import time
 import weakref
+from _thread import start_new_thread
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, Self, TypeVar
 
 from sqlalchemy import text
@@ -172,22 +173,20 @@ def _unreachable(cluster: Cluster, error: Exception) -> Unavailable:
 
 
 class SynchronousCluster:
-    """The records on PostgreSQL for callers without a loop: one connection, on a loop in a thread of its own.
+    """The records on PostgreSQL for callers without a loop: one connection, on a loop that runs while they wait.
 
-    Not in the caller's: who is thrown away unclosed is closed in the middle of whatever the collector interrupts, a
-    running loop or a lock that is held, where nothing may be waited for. Telling the other thread waits for nothing.
+    When they are thrown away unclosed, a thread of its own closes it: the collector may interrupt whoever runs another
+    loop or holds any lock, and nothing may be waited for there.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=_run, args=(self._loop,), name="records", daemon=True)
-        self._thread.start()
         try:
             self._database = self._await(ClusterDatabase.reached(cluster, most=1))
         except BaseException:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop.close()
             raise
-        self._end = weakref.finalize(self, _end, self._loop, self._database)
+        self._end = weakref.finalize(self, start_new_thread, _stop, (self._loop, self._database))
 
     def write(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the operation in a transaction of its own and return its result after the commit."""
@@ -199,24 +198,24 @@ class SynchronousCluster:
 
     def close(self) -> None:
         """Close the connection."""
-        self._end()
-        self._thread.join()
+        if self._end.detach():
+            _stop(self._loop, self._database)
 
     def _await(self, waited_for: Coroutine[Any, Any, R]) -> R:
-        return asyncio.run_coroutine_threadsafe(waited_for, self._loop).result()
+        return _waited(self._loop, waited_for)
 
 
-def _run(loop: asyncio.AbstractEventLoop) -> None:
-    """Run the loop until it is stopped."""
-    loop.run_forever()
+def _waited(loop: asyncio.AbstractEventLoop, waited_for: Coroutine[Any, Any, R]) -> R:
+    """Wait in this thread, to which a command belongs; where a loop runs in it already, in another one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return loop.run_until_complete(waited_for)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(loop.run_until_complete, waited_for).result()
+
+
+def _stop(loop: asyncio.AbstractEventLoop, database: ClusterDatabase) -> None:
+    """Close what is kept on the loop, then the loop."""
+    _waited(loop, database.close())
     loop.close()
-
-
-def _end(loop: asyncio.AbstractEventLoop, database: ClusterDatabase) -> None:
-    """Have what is kept on the loop closed, then the loop, and wait for neither."""
-
-    async def over() -> None:
-        await database.close()
-        loop.stop()
-
-    asyncio.run_coroutine_threadsafe(over(), loop)

@@ -21,7 +21,7 @@ from keys.algorithms import PrivateKey, sign
 from keys.errors import KeystoreError
 from keys.generate import generate
 from protocol.names import CommonName
-from tests.ca_server.databases import is_postgresql, located, raw
+from tests.ca_server.databases import located, raw
 from tests.ca_server.operations.bureau import CAROL, Bureau, house
 from tests.ca_server.paper import (
     ALICE,

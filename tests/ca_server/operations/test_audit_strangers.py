@@ -19,7 +19,6 @@ from ca_server.operations.audit_verification import Altered
 from ca_server.store import Conflict, audit, audit_tree, checkpoints
 from keys.errors import BadSignature
 from keys.signed_note import sign_note, verify_note
-from tests.ca_server.databases import is_postgresql
 from tests.ca_server.operations.auditing import (
     HOLDER,
     ORIGIN,

@@ -71,14 +71,14 @@ def at_commit(raw: Raw, doing: str) -> None:
     )
 
 
-async def test_records_thrown_away_where_nothing_may_be_waited_for_hang_up(where: Cluster) -> None:
+def test_records_thrown_away_where_nothing_may_be_waited_for_hang_up(where: Cluster) -> None:
     records = SynchronousDatabase(where)
     assert connections(where) == 1
     with concurrent.futures.thread._global_shutdown_lock:  # as held by whom the collector interrupts
         del records
         gc.collect()
     while connections(where):
-        await asyncio.sleep(0.01)
+        time.sleep(0.01)
 
 
 async def test_of_forty_that_read_and_then_write_at_the_same_time_none_is_lost(database: Database) -> None:
