@@ -20,7 +20,7 @@ from protocol import jws
 from protocol.jws import Jws
 from protocol.problems import Problem, ProblemType
 
-_MOST_KEYS = 50_000
+_MOST_KEYS = 2_000
 
 
 class Signer(Enum):

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hypothesis.stateful import RuleBasedStateMachine, invariant
+from sqlalchemy import text
 
 from ca_server.authority.ocsp import GOOD
 from ca_server.clock import DAY, MINUTE, day_in_tokyo
 from ca_server.errors import Refusal
 from ca_server.store import Connection
 from ca_server.store.errors import Conflict
-from tests.ca_server.databases import located, raw
 from tests.ca_server.operations.bureau import OTHER, TANAKA, Bureau, Pair
 from tests.ca_server.operations.model import Line, Model, Paper, Seat
 from tests.ca_server.paper import INSTITUTION, NOW, YAMADA
@@ -50,9 +50,8 @@ class Agreement(RuleBasedStateMachine):
         super().__init__()
         self._folder = tempfile.TemporaryDirectory(prefix="warifu-walk-", dir=_IN_MEMORY)
         self.bureau = Bureau.open(Path(self._folder.name))
-        self._raw = raw(located(Path(self._folder.name)))
-        self._raw.execute("UPDATE institution SET last_number = ? WHERE code = ?", (LAST_NUMBER, OTHER))
-        self._raw.commit()
+        few_left = text("UPDATE institution SET last_number = :last WHERE code = :code")
+        self.bureau.records.write(lambda connection: connection.execute(few_left, {"last": LAST_NUMBER, "code": OTHER}))
         self.model = _prepared(dict(self._rows("SELECT cn, serial FROM certificate")))
         self.warned: list[str] = []
         """Institutions whose administrators must be told of an attempt by the step that is taken."""
@@ -155,7 +154,6 @@ class Agreement(RuleBasedStateMachine):
                 self.tally.walks += 1
                 self.tally.steps += self.steps
         finally:
-            self._raw.close()
             self.bureau.records.close()
             self._folder.cleanup()
 
@@ -181,7 +179,7 @@ class Agreement(RuleBasedStateMachine):
         return {row[0]: row[1:] for row in self._rows(query)}
 
     def _rows(self, query: str) -> list[tuple[Any, ...]]:
-        return self._raw.execute(query).fetchall()
+        return self.bureau.records.read(lambda connection: [tuple(row) for row in connection.execute(text(query))])
 
 
 _APPLICATIONS = (
