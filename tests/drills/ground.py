@@ -23,6 +23,7 @@ from tests.drills.twins import Twins
 from tests.end_to_end.agency import INSTITUTION, OFFICERS, Agency, CommandFailed, Invitation
 
 _MOST_AN_APPLICATION = 100
+_APPLICATIONS_AN_INSTITUTION = 9
 
 
 @contextlib.contextmanager
@@ -50,8 +51,8 @@ def planted_with(folder: Path, defect: str | None, *, hurry: bool = False, order
 def invited(agency: Agency, count: int) -> list[Invitation]:
     """Have `count` certificates approved and return what was mailed."""
     before = {invitation.cn for invitation in delivered(agency)}
-    for size in _sizes(count):
-        approved(agency, size)
+    for place, size in enumerate(_sizes(count)):
+        approved(agency, size, _institution(place // _APPLICATIONS_AN_INSTITUTION))
     deadline = time.monotonic() + 60 + count / 5
     while time.monotonic() < deadline:
         fresh = [invitation for invitation in delivered(agency) if invitation.cn not in before]
@@ -72,11 +73,16 @@ def delivered(agency: Agency) -> list[Invitation]:
     return [Invitation(cn, urls[cn], passwords[cn]) for cn in sorted(urls.keys() & passwords.keys())]
 
 
-def approved(agency: Agency, count: int) -> None:
+def approved(agency: Agency, count: int, institution: str = INSTITUTION) -> None:
     """Have an application filed, examined and approved, and do not wait for what follows."""
-    number = agency.file(count, INSTITUTION)
+    number = agency.file(count, institution)
     agency.ca("application", "examine", str(number), "--officer", OFFICERS[0])
     agency.ca("application", "approve", str(number), "--officer", OFFICERS[1])
+
+
+def _institution(place: int) -> str:
+    """Return the code of the institution that applies, or of one that follows it: a code has 999 numbers."""
+    return f"F{int(INSTITUTION[1:]) + place}"
 
 
 def _sizes(count: int) -> list[int]:

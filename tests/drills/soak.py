@@ -1,7 +1,9 @@
 """Soak: OCSP, pages and enrolments at a steady pace, for long; memory stays, and nothing fails.
 
 Memory is that of all processes of the service together (PSS: what they share is counted once), looked at each second,
-and its slope the straight line through all that was seen after the first third, which is for warming up.
+and its slope the straight line through all that was seen after the first third. Before it begins, enrolments at full
+speed fill what is kept up to a ceiling (SQLite's page cache, keys of accounts): at the pace of the soak that would take
+an hour, and look like a leak all the while.
 """
 
 import asyncio
@@ -26,6 +28,7 @@ from tests.end_to_end.questions import Asker, judge
 _REQUESTS_AN_ENROLMENT = 6  # nonce, newAccount, newOrder, finalize, download, the page of the URL
 _SHARE_OF_OCSP = 0.7
 _SECONDS_BETWEEN_ENROLMENTS = 2
+_AT_ONCE = 16
 _MOST_AN_HOUR = 1_000_000
 _PSS = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
 _PAGES = ("/directory", "/", "/cps", "/e/", "/acme/new-nonce")
@@ -42,12 +45,16 @@ class Soaked:
     seconds: float = 0
 
 
-def drill(folder: Path, minutes: float = 20, rate: int = 50, defect: str | None = None) -> list[Figure]:
-    """Ask `rate` times a second for so many minutes."""
+def drill(
+    folder: Path, minutes: float = 20, rate: int = 50, warming: int = 3000, defect: str | None = None
+) -> list[Figure]:
+    """Ask `rate` times a second for so many minutes, after so many enrolments that warm up."""
     with ground.standing(folder, defect) as agency:
-        count = int(60 * minutes / _SECONDS_BETWEEN_ENROLMENTS) + 1
+        count = warming + int(60 * minutes / _SECONDS_BETWEEN_ENROLMENTS) + 1
         candidates = [Candidate(invitation) for invitation in ground.invited(agency, count)]
-        soaked = asyncio.run(_soaked(agency, candidates, 60 * minutes, rate))
+        asyncio.run(_warmed(agency, candidates[:warming]))
+        ground.settled(agency, 60 + warming / 10)
+        soaked = asyncio.run(_soaked(agency, candidates[warming:], 60 * minutes, rate))
         ground.settled(agency, 60)
         lacking = ground.without_their_one(agency, [each for each in candidates if each.chain is not None])
         return [*judged(soaked, rate), none_of("soak: faults in the books", lacking + ground.faults(agency))]
@@ -68,6 +75,17 @@ def judged(soaked: Soaked, rate: int) -> list[Figure]:
         Figure("soak: slope of memory", "≤ 1 MB an hour", f"{slope / 1e6:+.2f} MB an hour", slope <= _MOST_AN_HOUR),
         Figure("soak: descriptors", "≤ 10 more", f"{first}, then {last}", last <= first + 10),
     ]
+
+
+async def _warmed(agency: Agency, candidates: list[Candidate]) -> None:
+    waiting = iter(candidates)
+    async with Caller(agency.public_url, agency.trust(), connections=_AT_ONCE) as caller:
+
+        async def one_after_the_other() -> None:
+            for candidate in waiting:
+                await enrol(caller, candidate)
+
+        await asyncio.gather(*(one_after_the_other() for _ in range(_AT_ONCE)))
 
 
 async def _soaked(agency: Agency, candidates: list[Candidate], seconds: float, rate: int) -> Soaked:
