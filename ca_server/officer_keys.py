@@ -9,6 +9,7 @@ import base64
 import datetime
 import json
 import os
+import stat
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ _HEAD = """\
 # The keys of officers, under whose signatures Warifu issues and revokes: written by `warifu-ca officer key`.
 # Nobody but the operator may write this file. An earlier `until` takes back what a stolen key signed since.
 """
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _FIELDS = {"officer": str, "name": str, "public": str, "since": datetime.datetime, "until": datetime.datetime}
 
 
@@ -49,6 +51,12 @@ class OfficerKeys:
         """Return every key of the list, none while there is no file. Raises KeystoreError for one that is damaged."""
         try:
             state = os.stat(self._path)  # noqa: PTH116 - asked before each approval that counts
+            if state.st_mode & _WRITABLE_BY_OTHERS:
+                raise KeystoreError(
+                    sentence(
+                        "{path} says whose signatures count, and others may write it; chmod go-w it.", path=self._path
+                    )
+                )
             stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
             if stamp != self._stamp:
                 self._keys, self._stamp = _read(self._path), stamp
@@ -94,6 +102,7 @@ class OfficerKeys:
 
     def _write(self, keys: Sequence[OfficerKey]) -> None:
         place(self._path, (_HEAD + "".join(_entry(key) for key in keys)).encode())
+        self._path.chmod(0o644)  # whatever the operator's umask
 
 
 def trust_of(config: Config) -> Trust:

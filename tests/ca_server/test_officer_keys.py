@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,25 @@ def test_the_list_is_read_as_it_was_written_and_seen_by_others_at_once(keys: Off
     assert list(other.all()) == [first]
     keys.register(second)
     assert list(other.all()) == list(keys.all()) == [first, second]
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o646])
+def test_a_list_that_others_may_write_is_not_believed(keys: OfficerKeys, tmp_path: Path, mode: int) -> None:
+    keys.register(fresh("a", NOW))
+    (tmp_path / "officer-keys.toml").chmod(mode)
+    with pytest.raises(KeystoreError, match="others may write it; chmod go-w"):
+        keys.all()
+    (tmp_path / "officer-keys.toml").chmod(0o644)
+    assert len(keys.all()) == 1
+
+
+def test_a_list_is_written_for_its_owner_alone_whatever_the_umask(keys: OfficerKeys) -> None:
+    before = os.umask(0)
+    try:
+        keys.register(fresh("a", NOW))
+    finally:
+        os.umask(before)
+    assert len(keys.all()) == 1
 
 
 def test_a_new_key_takes_the_place_of_the_former_one_which_stays_on_the_list(keys: OfficerKeys) -> None:

@@ -29,6 +29,7 @@ def audit(ledger: Ledger) -> Book:
       an account bound; an institution and an officer registered; a CRL published; a mail ended
     - each step of an application was taken by the officer whom it names
     - a certificate that the log saw planned or issued is on record, and a stored one has the hash that the log saw
+    - an application that the log saw returned or withdrawn is so still: nobody revives it, whoever had signed it
     """
     return book("audit", len(ledger.audit), _audit(ledger))
 
@@ -63,6 +64,10 @@ def _audit(ledger: Ledger) -> Iterator[str]:
             yield f"The certificate {key} was planned, says an entry, and is not on record."
         if action == "certificate issued" and key not in stored:
             yield f"The certificate {key} was issued, says an entry, and is not stored."
+    for application in ledger.applications:
+        for end in (Status.RETURNED, Status.WITHDRAWN):
+            if application.status != end and (f"application {end}", f"application:{application.number}") in entries:
+                yield f"Application {application.number} was {end}, says an entry, and is {application.status}."
 
 
 def _keys(row: AuditRow) -> list[str]:

@@ -272,6 +272,7 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("'application received' about application:1", no_entry("application received")),
         ("'application approved' about application:1 by officer:{examiner}", application("approved_by = :examiner")),
         ("'application done' about application:1", no_entry("application done")),
+        ("Application 2 was returned, says an entry", "UPDATE application SET status = 'approved' WHERE number = 2"),
         ("{third} was planned, says an entry", "DELETE FROM certificate WHERE serial = :third"),
         ("{third} was issued, says an entry", third("der = NULL")),
         ("cannot be read", "UPDATE audit SET detail = '[]' WHERE action = 'certificate planned'"),
