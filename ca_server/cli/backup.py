@@ -37,9 +37,7 @@ def backup(file: Path, passphrase_file: Path | None, keys: Path | None, keys_pas
 
     config = settings().config()
     records = open_records(config)
-    for each in (file, *([keys] if keys else [])):
-        if each.exists():
-            raise Invalid({each.name: sentence("{path} exists already and is not overwritten.", path=each)})
+    _require_fresh(file, keys)
     (secret,) = passphrases([passphrase_file] if passphrase_file else [], 1, twice=True)
     secrets = passphrases(keys_passphrase_file, _PEOPLE, twice=True) if keys else []
     at = now()
@@ -66,3 +64,12 @@ def backup(file: Path, passphrase_file: Path | None, keys: Path | None, keys_pas
     for path in missing:
         warn(sentence("{path} is not there, and so not in the backup.", path=path))
     answer(document | {"missing": [str(path) for path in missing]}, words)
+
+
+def _require_fresh(file: Path, keys: Path | None) -> None:
+    """Do nothing when each file is its own and not there yet. Raises Invalid."""
+    for name, path in (("FILE", file), ("--keys", keys)):
+        if path is not None and path.exists():
+            raise Invalid({name: sentence("{path} exists already and is not overwritten.", path=path)})
+    if keys is not None and keys.absolute() == file.absolute():
+        raise Invalid({"--keys": sentence("Name another file than that of the records.")})

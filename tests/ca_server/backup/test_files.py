@@ -212,3 +212,11 @@ def test_what_a_killed_backup_left_goes_with_the_next_and_another_that_runs_is_l
         vault.back_up()
         assert (left.exists(), running.exists()) == (False, True)
     running.unlink()
+
+
+def test_each_file_is_its_own_and_none_is_overwritten(vault: Vault) -> None:
+    same = ["backup", str(vault.records), "--keys", str(vault.records), *vault.passphrases()]
+    assert list(vault.run(*same, code=REFUSED)["error"]["fields"]) == ["--keys"]
+    assert not vault.records.exists()
+    vault.back_up()
+    assert list(vault.back_up(REFUSED)["error"]["fields"]) == ["FILE"]
