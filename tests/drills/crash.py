@@ -18,6 +18,8 @@ from tests.drills.figures import Figure, counted, none_of
 from tests.drills.letters import copies, letters, missing, told_twice
 from tests.end_to_end.agency import Agency
 
+_LATE_INSTITUTION, _MOST_LATE = "F900001", 100
+"""Who applies while the server is being killed, in one form."""
 _CLIENTS = 12
 _SHORTEST, _LONGEST = 0.05, 0.35
 _SECONDS_AFTERWARDS = 240
@@ -38,7 +40,7 @@ def drill(
     In a `hurry`, with few kills, chance is not left to find the moment: each waits until the key has signed once more.
     """
     with ground.standing(folder, defect, hurry=hurry) as agency:
-        late = max(2, enrolments // 10)
+        late = min(_MOST_LATE, max(2, enrolments // 10))
         candidates = [Candidate(invitation) for invitation in ground.invited(agency, enrolments - late)]
         storm = Storm(agency, random.Random(seed), aimed=hurry)
         asyncio.run(storm.run(candidates, kills, late))
@@ -66,7 +68,7 @@ class Storm:
         self.candidates = candidates
         async with Caller(self.agency.public_url, self.agency.trust(), longest_wait=1) as caller:
             clients = [asyncio.create_task(self._client(caller)) for _ in range(_CLIENTS)]
-            officers = asyncio.create_task(asyncio.to_thread(ground.approved, self.agency, late))
+            officers = asyncio.create_task(asyncio.to_thread(ground.approved, self.agency, late, _LATE_INSTITUTION))
             for place in range(kills):
                 share = slice(len(candidates) * place // kills, len(candidates) * (place + 1) // kills)
                 for candidate in candidates[share]:
