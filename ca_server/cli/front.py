@@ -11,9 +11,38 @@ from ca_server.domain.authorization import act_of
 from ca_server.errors import Invalid, NotEntitled, Refusal
 from ca_server.language import Language, Sentence, sentence
 
+_USAGE, _DEFAULT, _REQUIRED = sentence("Usage"), sentence("default"), sentence("required")
+_HEADINGS = (sentence("Options"), sentence("Commands"))  # click names them
+
+
+class _HelpPage(click.HelpFormatter):
+    """click's help page under headings in the reader's language."""
+
+    language: Language
+
+    def write_heading(self, heading: str) -> None:
+        """Write the title of a section."""
+        super().write_heading(self.language.say(Sentence(heading, {})))
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        """Write the line that shows how the command is called."""
+        super().write_usage(prog, args, f"{self.language.say(_USAGE)}: " if prefix is None else prefix)
+
+
+class _Context(click.Context):
+    """One run of a command; its help page is ours."""
+
+    def make_formatter(self) -> click.HelpFormatter:
+        """Return an empty help page."""
+        page = _HelpPage(width=self.terminal_width, max_width=self.max_content_width)
+        page.language = _language(self)
+        return page
+
 
 class Command(click.Command):
     """A command whose help is in the reader's language."""
+
+    context_class = _Context
 
     def invoke(self, ctx: click.Context) -> object:
         """Run it; a refusal to the person who asks goes to the security log as well."""
@@ -27,7 +56,11 @@ class Command(click.Command):
 
     def get_help(self, ctx: click.Context) -> str:
         """Return the help page."""
-        return click.Command.get_help(_spoken(self, _language(ctx)), ctx)
+        return click.Command.get_help(_spoken(self, ctx), ctx)
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option that shows the page."""
+        return _spoken_help(click.Command.get_help_option(self, ctx), ctx)
 
     def get_short_help_str(self, limit: int = 45) -> str:
         """Return the line of the command in its group's help."""
@@ -37,12 +70,17 @@ class Command(click.Command):
 class Group(click.Group):
     """A group of such commands and groups."""
 
+    context_class = _Context
     command_class = Command
     group_class = type
 
     def get_help(self, ctx: click.Context) -> str:
         """Return the help page."""
-        return click.Group.get_help(_spoken(self, _language(ctx)), ctx)
+        return click.Group.get_help(_spoken(self, ctx), ctx)
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option that shows the page."""
+        return _spoken_help(click.Command.get_help_option(self, ctx), ctx)
 
     def get_short_help_str(self, limit: int = 45) -> str:
         """Return the line of the group in the help above it."""
@@ -91,14 +129,32 @@ def _summary(command: click.Command) -> str | None:
     return translated and translated.partition("\n")[0]
 
 
-def _spoken(command: click.Command, language: Language) -> click.Command:
-    """Return a copy of a command that explains itself in a language."""
-    spoken = copy(command)
+def _spoken(command: click.Command, ctx: click.Context) -> click.Command:
+    """Return a copy of a command that explains itself in the reader's language."""
+    spoken, language = copy(command), _language(ctx)
     text = cleandoc(command.help or "")
     if text in language.sentences:  # its lines are kept, for click breaks lines at blanks, and Japanese has none
         spoken.help = "\n\n".join("\b\n" + part for part in language.sentences[text].split("\n\n"))
     spoken.params = [copy(parameter) for parameter in command.params]
     for parameter in spoken.params:
-        if isinstance(parameter, click.Option) and parameter.help:
-            parameter.help = language.say(Sentence(parameter.help, {}))
+        if isinstance(parameter, click.Option):
+            parameter.help = _spoken_words(parameter, ctx, language)
+            parameter.required = parameter.show_default = False  # click would say it again, in English
     return spoken
+
+
+def _spoken_words(option: click.Option, ctx: click.Context, language: Language) -> str:
+    words = [language.say(Sentence(option.help, {}))] if option.help else []
+    default = option.get_help_extra(ctx).get("default")
+    if default is not None:
+        words.append(f"[{language.say(_DEFAULT)}: {default}]")
+    if option.required:
+        words.append(f"[{language.say(_REQUIRED)}]")
+    return " ".join(words)
+
+
+def _spoken_help(option: click.Option | None, ctx: click.Context) -> click.Option | None:
+    """Return the option --help, which click keeps and compares by identity, with its help in the reader's language."""
+    if option is not None:
+        option.help = _language(ctx).say(sentence("Show this message and exit."))
+    return option
