@@ -1,7 +1,8 @@
 """Soak: OCSP, pages and enrolments at a steady pace, for long; memory stays, and nothing fails.
 
-Memory is that of all processes of the service together (PSS: what they share is counted once), looked at each second,
-and its slope the straight line through all that was seen after the first third. Before it begins, enrolments at full
+Memory is what all processes of the service together hold of their own (anonymous PSS: what they share is counted once, and
+pages of files, which the kernel takes back when it likes and shares with whoever else runs, are not), looked at each
+second, and its slope the straight line through all that was seen after the first third. Before it begins, enrolments at full
 speed fill what is kept up to a ceiling (SQLite's page cache, keys of accounts): at the pace of the soak that would take
 an hour, and look like a leak all the while.
 """
@@ -30,7 +31,7 @@ _SHARE_OF_OCSP = 0.7
 _SECONDS_BETWEEN_ENROLMENTS = 2
 _AT_ONCE = 16
 _MOST_AN_HOUR = 1_000_000
-_PSS = re.compile(r"^Pss:\s+(\d+) kB$", re.MULTILINE)
+_PSS = re.compile(r"^Pss_Anon:\s+(\d+) kB$", re.MULTILINE)
 _PAGES = ("/directory", "/", "/cps", "/e/", "/acme/new-nonce")
 
 
@@ -177,7 +178,7 @@ async def _looks(agency: Agency, soaked: Soaked) -> None:
 
 
 def _memory(pid: int) -> int:
-    """Return a process's own octets and its part of those that it shares."""
+    """Return a process's own octets and its part of those that it shares with its kin."""
     found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text("ascii"))
     return 0 if found is None else 1024 * int(found[1])
 
