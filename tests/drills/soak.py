@@ -1,10 +1,10 @@
 """Soak: OCSP, pages and enrolments at a steady pace, for long; memory stays, and nothing fails.
 
-Memory is what all processes of the service together hold of their own (anonymous PSS: what they share is counted once, and
-pages of files, which the kernel takes back when it likes and shares with whoever else runs, are not), looked at each
-second, and its slope the straight line through all that was seen after the first third. Before it begins, enrolments at full
-speed fill what is kept up to a ceiling (SQLite's page cache, keys of accounts): at the pace of the soak that would take
-an hour, and look like a leak all the while.
+Memory is what all processes of the service together hold of their own (anonymous PSS: what they share is counted once;
+pages of files are left out, for the kernel takes them back when it likes, and counts them by who else runs), looked at
+each second, and its slope the straight line through all that was seen after the first third. Before it begins,
+enrolments at full speed fill what is kept up to a ceiling (SQLite's page cache, keys of accounts): at the pace of the
+soak that would take an hour, and look like a leak all the while.
 """
 
 import asyncio
