@@ -1,5 +1,7 @@
 """Commands and groups whose help is in the reader's language, and click's complaints as sentences."""
 
+import re
+from collections.abc import Iterable
 from copy import copy
 from inspect import cleandoc
 
@@ -27,6 +29,12 @@ class _HelpPage(click.HelpFormatter):
     def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
         """Write the line that shows how the command is called."""
         super().write_usage(prog, args, f"{self.language.say(_USAGE)}: " if prefix is None else prefix)
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        """Write options or commands beside what they mean; a list of choices too long for a line goes on below."""
+        broken = f"\n{' ' * (self.current_indent + 2)}"
+        folded = [(broken.join(_lines(term, self.width - self.current_indent - 2)), words) for term, words in rows]
+        super().write_dl(folded, col_max, col_spacing)
 
 
 class _Context(click.Context):
@@ -151,6 +159,16 @@ def _spoken_words(option: click.Option, ctx: click.Context, language: Language) 
     if option.required:
         words.append(f"[{language.say(_REQUIRED)}]")
     return " ".join(words)
+
+
+def _lines(term: str, width: int) -> list[str]:
+    """Return an option's name and choices in lines of at most so many characters, broken behind a bar."""
+    lines = [""]
+    for part in re.findall(r"[^|]+\|?", term):
+        if len(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return lines
 
 
 def _spoken_help(option: click.Option | None, ctx: click.Context) -> click.Option | None:
