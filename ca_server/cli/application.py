@@ -116,7 +116,7 @@ def send_back(number: int, reason: str) -> None:
 @officer_option
 @common
 def withdraw(number: int, reason: str) -> None:
-    """Take an application back (取下げ) as its applicant wishes; what was done stays."""
+    """Take back an application (取下げ) as its applicant wishes, but for what is done."""
     _decided(
         lambda connection, by: applications.withdraw(connection, number, by, reason, now()),
         lambda _: sentence("Application {number} is withdrawn; the administrator is told.", number=number),
