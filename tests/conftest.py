@@ -4,9 +4,14 @@ import logging
 import os
 from collections.abc import Generator, Iterator
 
+import hypothesis
 import pytest
 
 from tests.ca_server import databases
+
+# How long making a value takes says how busy the machine is, and nothing of what is tested.
+hypothesis.settings.register_profile("busy", suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -66,7 +66,7 @@ def test_looking_at_the_url_a_hundred_times_changes_nothing_and_uses_nothing_up(
     agency: Agency, invite: Callable[[], Invitation]
 ) -> None:
     invitation = invite()
-    until(lambda: not _pending_mails(agency))
+    until(lambda: not _pending_mails(agency) and not _entries_without_a_place(agency))
     before = _dump(agency)
     connection = http.client.HTTPSConnection("localhost", agency.public_port, context=agency.trust(), timeout=10)
     seen = {_look(connection, method, f"/e/{invitation.kid}") for _ in range(100) for method in ("GET", "HEAD")}
@@ -88,6 +88,10 @@ def _look(connection: http.client.HTTPSConnection, method: str, path: str) -> tu
 
 def _pending_mails(agency: Agency) -> int:
     return _rows(agency, "SELECT count(*) FROM outbox WHERE status = 'pending'")
+
+
+def _entries_without_a_place(agency: Agency) -> int:
+    return _rows(agency, "SELECT count(*) FROM audit WHERE place IS NULL")
 
 
 def _rows(agency: Agency, question: str) -> int:
