@@ -3,8 +3,8 @@
 Memory is what all processes of the service together hold of their own (anonymous PSS: what they share is counted once;
 pages of files are left out, for the kernel takes them back when it likes, and counts them by who else runs), looked at
 each second, and its slope the straight line through all that was seen after the first third. Before it begins,
-enrolments at full speed fill what is kept up to a ceiling (SQLite's page cache, keys of accounts): at the pace of the
-soak that would take an hour, and look like a leak all the while.
+enrolments and questions at full speed fill what is kept up to a ceiling (SQLite's page cache, keys of accounts, what
+was encoded lately): at the pace of the soak that would take an hour, and look like a leak all the while.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ _REQUESTS_AN_ENROLMENT = 6  # nonce, newAccount, newOrder, finalize, download, t
 _SHARE_OF_OCSP = 0.7
 _SECONDS_BETWEEN_ENROLMENTS = 2
 _AT_ONCE = 16
+_SECONDS_OF_QUESTIONS = 45
 _MOST_AN_HOUR = 1_000_000
 _PSS = re.compile(r"^Pss_Anon:\s+(\d+) kB$", re.MULTILINE)
 _PAGES = ("/directory", "/", "/cps", "/e/", "/acme/new-nonce")
@@ -47,9 +48,9 @@ class Soaked:
 
 
 def drill(
-    folder: Path, minutes: float = 20, rate: int = 50, warming: int = 3000, defect: str | None = None
+    folder: Path, minutes: float = 20, rate: int = 50, warming: int = 4500, defect: str | None = None
 ) -> list[Figure]:
-    """Ask `rate` times a second for so many minutes, after so many enrolments that warm up."""
+    """Ask `rate` times a second for so many minutes, after so many enrolments and six times the questions."""
     with ground.standing(folder, defect) as agency:
         count = warming + int(60 * minutes / _SECONDS_BETWEEN_ENROLMENTS) + 1
         candidates = [Candidate(invitation) for invitation in ground.invited(agency, count)]
@@ -87,6 +88,10 @@ async def _warmed(agency: Agency, candidates: list[Candidate]) -> None:
                 await enrol(caller, candidate)
 
         await asyncio.gather(*(one_after_the_other() for _ in range(_AT_ONCE)))
+    questions = asyncio.create_task(_questions(agency, Soaked(), len(candidates) / _SECONDS_OF_QUESTIONS * 6))
+    await asyncio.sleep(_SECONDS_OF_QUESTIONS)
+    questions.cancel()
+    await asyncio.gather(questions, return_exceptions=True)
 
 
 async def _soaked(agency: Agency, candidates: list[Candidate], seconds: float, rate: int) -> Soaked:
