@@ -35,6 +35,7 @@ _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
 }
 _HASH_OIDS: Final = {"sha1": "1.3.14.3.2.26", "sha256": "2.16.840.1.101.3.4.2.1"}
 _ENUMERATED: Final = 0x0A
+_SECONDS_OF_A_MINUTE: Final = tuple(b"%02dZ" % second for second in range(60))
 _SUCCESSFUL: Final = der.element(_ENUMERATED, b"\x00")
 _BASIC_RESPONSE: Final = der.object_identifier("1.3.6.1.5.5.7.48.1.1")
 _NONCE: Final = der.object_identifier("1.3.6.1.5.5.7.48.1.2")
@@ -286,10 +287,16 @@ def status_der(status: OcspStatus) -> bytes:
     return der.explicit(1, revoked_at, der.explicit(0, der.element(_ENUMERATED, bytes((status.reason,)))))
 
 
-@lru_cache(maxsize=4096)
 def _generalized(seconds: int) -> bytes:
     """Return a GeneralizedTime, which OCSP takes for every year (RFC 6960 §4.2.2.1)."""
-    return der.element(der.GENERALIZED_TIME, moment(seconds).strftime("%Y%m%d%H%M%SZ").encode())
+    minutes, rest = divmod(seconds, 60)
+    return _minute(minutes) + _SECONDS_OF_A_MINUTE[rest]
+
+
+@lru_cache(maxsize=1024)
+def _minute(minutes: int) -> bytes:
+    """Return a GeneralizedTime up to its seconds; kept by the second it would be a new one each second of an hour."""
+    return der.head(der.GENERALIZED_TIME, 15) + moment(60 * minutes).strftime("%Y%m%d%H%M").encode()
 
 
 def _hash_algorithm(word: str) -> bytes:

@@ -3,6 +3,7 @@
 import datetime
 import functools
 import random
+import tracemalloc
 
 import pytest
 from cryptography import x509
@@ -97,6 +98,19 @@ def test_what_is_signed_is_what_the_librarys_builder_signs(kind: str, count: int
         ours = form(kind, algorithm).to_be_signed(der.integer(serial), ocsp.status_der(status), *times, nonce)
         theirs = built(kind, algorithm, serial, status, times, nonce).tbs_response_bytes
         assert ours == at_that_moment(theirs, times[0]), (number, algorithm, serial, status, times, nonce)
+
+
+def test_an_answer_each_second_of_an_hour_leaves_next_to_nothing_behind() -> None:
+    ours, begins = form("P-256", "sha1"), the_house().now + 7 * HOUR
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for now in range(begins, begins + HOUR):
+            ours.to_be_signed(der.integer(5), ocsp.status_der(ocsp.GOOD), now, now + HOUR)
+        left = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert left < 100_000  # by the second it was a megabyte, and looked like a leak for an hour
 
 
 @pytest.mark.parametrize("kind", ["P-256", "P-384", "RSA-2048", "RSA-3072"])
