@@ -17,7 +17,7 @@ from ca_server.cli.signing import key_options, own_key, signed
 from ca_server.clock import day_in_tokyo
 from ca_server.config import Config
 from ca_server.domain.administrators import Change, Half
-from ca_server.domain.applications import Filed, Item, Status
+from ca_server.domain.applications import Channel, Filed, Item, Status
 from ca_server.domain.approvals import Act, Approval, Signing
 from ca_server.domain.officers import Acting
 from ca_server.errors import Refusal
@@ -245,7 +245,7 @@ def _course_lines(course: applications.Course) -> list[str]:
         sentence(
             "  received {day} ({channel}), reference {reference}",
             day=day_in_tokyo(course.filed_at),
-            channel=course.channel,
+            channel=next((known for known in Channel if known == course.channel), course.channel),
             reference=course.reference or "—",
         ),
         sentence(

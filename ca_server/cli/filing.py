@@ -16,7 +16,7 @@ from ca_server.cli.output import PERSON, Stop, answer
 from ca_server.clock import DAY, day_in_tokyo
 from ca_server.config import Config
 from ca_server.domain import forms
-from ca_server.domain.applications import Application, Filed, KeptFile, Kind, Receipt, Status
+from ca_server.domain.applications import Application, Channel, Filed, KeptFile, Kind, Receipt, Status
 from ca_server.domain.reasons import Reason
 from ca_server.errors import Invalid, NotFound, Refusal
 from ca_server.language import sentence
@@ -24,9 +24,6 @@ from ca_server.operations import applications
 from ca_server.store import SynchronousDatabase, institutions
 from ca_server.store.institutions import Institution
 from protocol.names import BadName, InstitutionCode
-
-_COMMAND_LINE = "command line"
-_ONLINE = "online application"
 
 
 def document(filed: Filed) -> dict[str, object]:
@@ -73,7 +70,7 @@ def _change(filed: Filed) -> dict[str, object]:
 @click.command(cls=Command)
 @click.argument("workbook", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--reference", required=True, help="The sender's own reference.")
-@click.option("--channel", default=_ONLINE, show_default=True, help="How the file came.")
+@click.option("--channel", default=Channel.ONLINE.value, show_default=True, help="How the file came.")
 @officer_option
 @common
 def submit(workbook: Path, reference: str, channel: str) -> None:
@@ -111,7 +108,7 @@ def issue(count: int, language: str, reference: str | None, **texts: str) -> Non
     """File an application for new certificates (DCM902 新規発行)."""
     config = settings().config()
     sheet = texts | {forms.COUNT.name: str(count), forms.APPLIED_ON.name: str(day_in_tokyo(now()))}
-    desk = _Desk(config, _COMMAND_LINE, reference, None)
+    desk = _Desk(config, Channel.COMMAND_LINE, reference, None)
     desk.file(Kind.ISSUANCE, lambda: forms.read(forms.FORMS[Kind.ISSUANCE], [sheet], language, rules(config)))
 
 
@@ -149,7 +146,7 @@ def revoke(
     form = forms.FORMS[Kind.REVOCATION]
     if len(cns) > form.sheets:
         raise Invalid({"cn": sentence("Name 1 to {most} certificates.", most=form.sheets)})
-    desk = _Desk(config, _COMMAND_LINE, reference, None)
+    desk = _Desk(config, Channel.COMMAND_LINE, reference, None)
     desk.file(Kind.REVOCATION, lambda: forms.read(form, sheets, registered.language, rules(config)))
 
 

@@ -14,6 +14,7 @@ from ca_server.errors import Invalid, NotEntitled, Refusal
 from ca_server.language import Language, Sentence, sentence
 
 _USAGE, _DEFAULT, _REQUIRED = sentence("Usage"), sentence("default"), sentence("required")
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")  # what Python makes of an octet that is no UTF-8
 _HEADINGS = (sentence("Options"), sentence("Commands"))  # click names them
 
 
@@ -51,6 +52,15 @@ class Command(click.Command):
     """A command whose help is in the reader's language."""
 
     context_class = _Context
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the words apart. Raises UsageError for one that is no text: nobody could record or show it."""
+        rest = super().parse_args(ctx, args)
+        for word in (*ctx.params.values(), ctx.ensure_object(Settings).officer_name):
+            if isinstance(word, str) and _HALF_A_CHARACTER.search(word):
+                shown = word.encode("utf-8", "backslashreplace").decode("utf-8")
+                ctx.fail(sentence("{word} is not UTF-8; set the terminal to it (LANG=ja_JP.UTF-8).", word=shown))
+        return rest
 
     def invoke(self, ctx: click.Context) -> object:
         """Run it; a refusal to the person who asks goes to the security log as well."""

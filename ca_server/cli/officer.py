@@ -12,6 +12,7 @@ from ca_server.errors import Invalid
 from ca_server.ids import new_id
 from ca_server.language import sentence
 from ca_server.officer_keys import OfficerKeys
+from ca_server.operations.officers import register
 from ca_server.store import Connection, Duplicate, audit, officers
 
 
@@ -44,18 +45,11 @@ def add(name: str, role: str, os_user: str | None) -> None:
     """Register an officer: ra decides, helpdesk helps, auditor reads."""
     records = open_records(settings().config())
     fresh = Officer(new_id(), require_name(name), Role(role), os_user, None)
-    for one in records.read(officers.all_officers):
-        if os_user is not None and one.os_user == os_user and one.disabled_at is None:
-            records.write(_log_refusal, fresh.name)
-            raise Invalid(
-                {
-                    "os-user": sentence(
-                        "Officer {name} has this login; two officers are two people with a login each.", name=one.name
-                    )
-                }
-            )
     try:
-        records.write(officers.add, fresh, now(), f"login:{login()}")
+        records.write(register, fresh, now(), f"login:{login()}")
+    except Invalid:
+        records.write(_log_refusal, fresh.name)
+        raise
     except Duplicate as error:
         records.write(_log_refusal, fresh.name)
         raise Invalid(

@@ -140,6 +140,13 @@ class KeptFile:
     keep_until: int
 
 
+class Channel(StrEnum):
+    """How a form comes where nobody says it in words of their own."""
+
+    ONLINE = "online application"
+    COMMAND_LINE = "command line"
+
+
 @dataclasses.dataclass(frozen=True)
 class Receipt:
     """Who filed an application, and how it came."""

@@ -16,12 +16,12 @@ from babel.messages.extract import extract_from_dir
 import ca_server
 from ca_server.cli import cli
 from ca_server.cli.output import REFUSED, USAGE, run
-from ca_server.domain.applications import Half, Status
+from ca_server.domain.applications import Channel, Half, Status
 from ca_server.domain.seats import SeatStatus
 from ca_server.language import Language, choose, japanese, sentence
 
 SOURCE = Path(ca_server.__file__).parent
-SHOWN: tuple[type[StrEnum], ...] = (Status, Half, SeatStatus)
+SHOWN: tuple[type[StrEnum], ...] = (Status, Half, SeatStatus, Channel)
 
 
 def commands(command: click.Command, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -152,3 +152,20 @@ def test_a_document_of_an_error_tells_people_in_their_language(ca: Path, capsys:
 def test_a_wrong_command_line_is_told_in_japanese(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(cli, ["application", "return", "1", "--lang", "ja"]) == USAGE
     assert "--reason を指定してください" in capsys.readouterr().err
+
+
+def test_how_a_form_came_is_told_in_japanese(ca: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert run(cli, ["application", "show", "1"]) == 0
+    assert "（コマンド）" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", [("officer", "add", "\udc82", "--role", "ra"), ("officer", "list", "--officer", "\udc82")]
+)
+def test_what_is_no_utf_8_is_told_so_before_anything_is_done(
+    words: tuple[str, ...], ca: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert run(cli, [*words]) == USAGE
+    assert "UTF-8 の文字ではありません" in capsys.readouterr().err
