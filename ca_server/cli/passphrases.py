@@ -1,4 +1,4 @@
-"""The passphrases of backups, from files or typed, and the bar that shows how far one is."""
+"""Passphrases, from files or typed unseen, and the bar that shows how far a backup is."""
 
 import contextlib
 import sys
@@ -20,15 +20,24 @@ def passphrases(files: Sequence[Path], count: int, *, twice: bool) -> list[str]:
         raise Invalid({"keys-passphrase-file": sentence("Give it {count} times, once for each person.", count=count)})
     if files:
         return [passphrase(path) or "" for path in files]
-    return [_typed(number, count, twice) for number in range(1, count + 1)]
+    if count == 1:
+        return [typed(sentence("Passphrase of the records"), "passphrase-file", twice=twice)]
+    return [
+        typed(
+            sentence("Passphrase of the keys, person {number} of {count}", number=number, count=count),
+            "keys-passphrase-file",
+            twice=twice,
+        )
+        for number in range(1, count + 1)
+    ]
 
 
-def _typed(number: int, count: int, twice: bool) -> str:
-    asked = sentence("Passphrase of the records")
-    if count > 1:
-        asked = sentence("Passphrase of the keys, person {number} of {count}", number=number, count=count)
-    typed: str = click.prompt(spoken(asked), hide_input=True, confirmation_prompt=twice, err=True)
-    return typed
+def typed(question: Sentence, option: str, *, twice: bool = False) -> str:
+    """Return what a person types unseen. Raises Invalid without a terminal, where it would be seen or waited for."""
+    if not sys.stdin.isatty():
+        raise Invalid({option: sentence("There is no terminal to type it on; give --{option}.", option=option)})
+    told: str = click.prompt(spoken(question), hide_input=True, confirmation_prompt=twice, err=True)
+    return told
 
 
 @contextlib.contextmanager

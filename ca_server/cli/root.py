@@ -17,7 +17,8 @@ from ca_server.authority.signer import Signer
 from ca_server.cli import roll_over
 from ca_server.cli.front import Group
 from ca_server.cli.options import common, login, now, open_records, settings
-from ca_server.cli.output import answer, spoken
+from ca_server.cli.output import answer
+from ca_server.cli.passphrases import typed
 from ca_server.config import Config
 from ca_server.config.contradictions import fault_of_issuer
 from ca_server.config.rewriting import with_next, with_next_in_use
@@ -172,6 +173,5 @@ def _root(config: Config, key: Path | None, passphrase_file: Path | None) -> Sig
 def _passphrase(named: Path | None, usual: Path) -> str | None:
     """Return the root's passphrase from the file named, the usual one, or the person who typed it at `init`."""
     if named is None and not usual.exists():
-        typed: str = click.prompt(spoken(sentence("Passphrase of the root's key")), hide_input=True, err=True)
-        return typed
+        return typed(sentence("Passphrase of the root's key"), "passphrase-file")
     return keyring.passphrase(named or usual)

@@ -12,7 +12,7 @@ import click
 
 from ca_server import keyring
 from ca_server.cli.options import now
-from ca_server.cli.output import spoken
+from ca_server.cli.passphrases import typed
 from ca_server.domain.applications import Filed
 from ca_server.domain.approvals import Act, Approval, Trust, to_be_signed
 from ca_server.language import Sentence, sentence
@@ -76,5 +76,5 @@ def own_key(place: str, passphrase_file: Path | None) -> Iterator[PrivateKey]:
 def _secret(file: Path | None, question: Sentence, *, twice: bool = False) -> str:
     found = keyring.passphrase(file)
     if found is None:
-        found = click.prompt(spoken(question), hide_input=True, confirmation_prompt=twice, err=True)
-    return str(found)
+        return typed(question, "passphrase-file", twice=twice)
+    return found

@@ -186,6 +186,12 @@ def test_a_copy_under_load_is_whole(vault: Vault, tmp_path: Path) -> None:
         mover.join()
 
 
+def test_without_a_terminal_a_passphrase_is_not_waited_for(vault: Vault) -> None:
+    told = vault.run("backup", str(vault.records), code=REFUSED)
+    assert told["error"]["fields"].keys() == {"passphrase-file"}
+    assert not vault.records.exists()
+
+
 @pytest.mark.parametrize("missing", ["records", "one"])
 def test_a_passphrase_file_that_is_missing_leaves_nothing_behind(vault: Vault, missing: str) -> None:
     (vault.folder / missing).unlink()
