@@ -30,8 +30,8 @@ DONE, MENDABLE, LATER, PERSON = 0, 1, 3, 5
 class Act:
     """One thing to do: a word for programs, a sentence for people, the exit code.
 
-    `command` is the command that does it; `calls` that the help desk is to be called. Facts `{cn}`, `{ends}` and
-    `{due_at}` may stand in both texts.
+    `command` is the command that does it; `calls` that the help desk is to be called. Facts of the
+    finding, `{cn}` and `{home}` may stand in both texts.
     """
 
     word: str
@@ -72,6 +72,12 @@ PROTECT: Final = Act(
     sentence("Take the rights of others away from the folder of the certificates."),
     MENDABLE,
     'chmod -R go= "{home}"',
+)
+PROTECT_PIN: Final = Act(
+    "protectPin",
+    sentence("Take the rights of others away from the file with the PIN."),
+    MENDABLE,
+    'chmod go= "{pin_file}"',
 )
 TRY_LATER: Final = Act("tryLater", sentence("Check the network, and try again later; nothing is lost."), LATER)
 ENROLL: Final = Act(

@@ -180,6 +180,8 @@ def upkeep(facts: Facts) -> Iterator[Finding]:
         yield Finding("exposed", {"count": len(facts.exposed), "paths": paths})
     elif facts.seats:
         yield Finding("private")
+    for each in facts.exposed_pins:
+        yield Finding("exposedPin", {"pin_file": each})
     if facts.leftovers:
         yield Finding("leftovers", {"count": facts.leftovers})
     if facts.strangers:

@@ -120,7 +120,8 @@ class Seat:
 class Facts:
     """All of it. `wanted` is the CN that was asked about and is not here.
 
-    `exposed` names the files that others may read, relative to the home; `scheduled` is None on a platform without a
+    `exposed` names the files that others may read, relative to the home, `exposed_pins` those with PINs, which lie
+    anywhere; `scheduled` is None on a platform without a
     schedule of ours; `strangers` counts certificates of ours in the platform's store that are not of this home.
     """
 
@@ -132,6 +133,7 @@ class Facts:
     leftovers: int = 0
     strangers: int = 0
     exposed: tuple[str, ...] = ()
+    exposed_pins: tuple[str, ...] = ()
     hook_trouble: ClientError | None = None
     scheduled: bool | None = True
     log: str | None = None

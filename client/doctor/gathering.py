@@ -1,6 +1,7 @@
 """Finds the facts out: what lies here is read, what is far is asked, all side by side. Nothing is changed or locked."""
 
 import asyncio
+import contextlib
 import os
 import stat
 from collections.abc import Sequence
@@ -20,8 +21,11 @@ from client.stores.custody import Custody
 from client.stores.files import FilesStore
 from client.stores.folder import SeatFolder
 from client.stores.holder import holder_of
+from client.stores.token_uri import TokenUri
 from keys.errors import KeysError
 from protocol.names import CommonName
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 async def gather(
@@ -47,6 +51,7 @@ async def gather(
         leftovers=len(store.leftovers()),
         strangers=strangers,
         exposed=tuple(_exposed(settings.home)),
+        exposed_pins=tuple(sorted(_exposed_pins(folders))),
         hook_trouble=_hook_trouble(settings),
         scheduled=scheduled,
         log=last_line(settings.home),
@@ -101,8 +106,21 @@ def _exposed(home: Path) -> list[str]:
     if os.name == "nt" or not home.is_dir():
         return []
     kept = [home, *(path for path in home.rglob("*") if "hooks" not in path.relative_to(home).parts[:1])]
-    mode = stat.S_IRWXG | stat.S_IRWXO
-    return [str(each.relative_to(home)) for each in kept if not each.is_symlink() and each.stat().st_mode & mode]
+    return [str(each.relative_to(home)) for each in kept if not each.is_symlink() and each.stat().st_mode & _OTHERS]
+
+
+def _exposed_pins(folders: Sequence[SeatFolder]) -> set[str]:
+    """Return the files with tokens' PINs that others than the owner may read or write."""
+    exposed = set()
+    for folder in folders if os.name != "nt" else ():
+        with contextlib.suppress(
+            ClientError, OSError
+        ):  # of a seat that is damaged, of a file that is gone: told of there
+            custody = folder.record().custody
+            file = TokenUri.parse(custody.place).pin_file if custody.store == "pkcs11" else None
+            if file is not None and file.stat().st_mode & _OTHERS:
+                exposed.add(str(file))
+    return exposed
 
 
 def _hook_trouble(settings: Settings) -> ClientError | None:

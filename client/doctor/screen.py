@@ -53,7 +53,8 @@ class Screen:
 
     def __init__(self, console: Console, diagnosis: Diagnosis, *, colour: bool, home: str) -> None:
         self._console, self._diagnosis, self._colour = console, diagnosis, colour
-        self._facts = {"cn": diagnosis.cn or "CN", "home": home}
+        found = {} if diagnosis.decisive is None else diagnosis.decisive.facts
+        self._facts = {**found, "cn": diagnosis.cn or "CN", "home": home}
 
     def lines(self) -> list[str]:
         """Return the screen."""

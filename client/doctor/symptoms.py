@@ -149,6 +149,7 @@ SYMPTOMS: Final[Mapping[str, Symptom]] = {
     "exposed": Symptom(
         Level.FAULT, sentence("Others than you may read {count} file(s) or folder(s) here: {paths}"), acts.PROTECT
     ),
+    "exposedPin": Symptom(Level.FAULT, sentence("Others than you may read the PIN in {pin_file}."), acts.PROTECT_PIN),
     "hook": Symptom(Level.FAULT, "{trouble}", acts.MEND_HOOK),
     "noSchedule": Symptom(Level.ATTENTION, sentence("The daily renewal is not set up."), acts.SCHEDULE),
     "pending": Symptom(

@@ -1,5 +1,6 @@
 """`warifu doctor`: what each fact means, and which of several faults decides; then the command on a real home."""
 
+import json
 import re
 import socket
 import subprocess
@@ -90,6 +91,7 @@ CASES: dict[str, tuple[Facts, Act]] = {
     "overdue": (ends(29), acts.RENEW),
     "underWay": (seat(renewal=Renewal(under_way=True)), acts.RENEW),
     "exposed": (replace(WELL, exposed=("F123456-001/account.key.pem",)), acts.PROTECT),
+    "exposedPin": (replace(WELL, exposed_pins=("/home/me/pin",)), acts.PROTECT_PIN),
     "hook": (replace(WELL, hook_trouble=TROUBLE), acts.MEND_HOOK),
     "noSchedule": (replace(WELL, scheduled=False), acts.SCHEDULE),
     "pending": (replace(WELL, pending=1), acts.GO_ON),
@@ -247,6 +249,17 @@ def test_rights_of_others_are_noticed_but_not_those_of_hooks(enrolled: Pc) -> No
     document = enrolled.json("doctor", code=1)
     assert document["act"]["word"] == "protect"
     assert f"{CN}/account.key.pem" in str(document["findings"])
+
+
+def test_a_pin_that_others_may_read_is_told_wherever_it_lies(enrolled: Pc, tmp_path: Path) -> None:
+    pin, record = tmp_path / "pin", enrolled.home / CN / "account.json"
+    pin.write_text("1234")
+    pin.chmod(0o644)
+    token = f"pkcs11:token=desk?module-path=/nowhere.so&pin-source=file:{pin}"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"store": "pkcs11", "place": token}))
+    assert "exposedPin" in words(enrolled, code=1)
+    pin.chmod(0o600)
+    assert "exposedPin" not in words(enrolled, code=1)
 
 
 def test_a_hook_that_cannot_run_is_told(enrolled: Pc) -> None:
