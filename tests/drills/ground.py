@@ -28,10 +28,15 @@ _APPLICATIONS_AN_INSTITUTION = 9
 
 @contextlib.contextmanager
 def standing(
-    folder: Path, defect: str | None = None, *, hurry: bool = False, orderly: bool = False
+    folder: Path, defect: str | None = None, *, hurry: bool = False, orderly: bool = False, authority: str = ""
 ) -> Iterator[Agency]:
-    """Run an agency under the witness, and with a defect if one is named; it is gone at the end."""
+    """Run an agency under the witness, and with a defect if one is named; it is gone at the end.
+
+    `authority` is one more line of that section of its configuration.
+    """
     agency = Agency(folder)
+    if authority:
+        agency.configure("[authority]\n", f"[authority]\n{authority}\n")
     agency.serve_prefix = planted_with(folder, defect, hurry=hurry, orderly=orderly)
     agency.serve()
     try:

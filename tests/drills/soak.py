@@ -5,6 +5,7 @@ pages of files are left out, for the kernel takes them back when it likes, and c
 each second, and its slope the straight line through all that was seen after the first third. Before it begins,
 enrolments and questions at full speed fill what is kept up to a ceiling (SQLite's page cache, keys of accounts, what
 was encoded lately): at the pace of the soak that would take an hour, and look like a leak all the while.
+Answers live five minutes, so that all are signed anew a dozen times meanwhile, and not once.
 """
 
 import asyncio
@@ -51,7 +52,7 @@ def drill(
     folder: Path, minutes: float = 20, rate: int = 50, warming: int = 4500, defect: str | None = None
 ) -> list[Figure]:
     """Ask `rate` times a second for so many minutes, after so many enrolments and six times the questions."""
-    with ground.standing(folder, defect) as agency:
+    with ground.standing(folder, defect, authority="ocsp_answer_minutes = 5") as agency:
         count = warming + int(60 * minutes / _SECONDS_BETWEEN_ENROLMENTS) + 1
         candidates = [Candidate(invitation) for invitation in ground.invited(agency, count)]
         asyncio.run(_warmed(agency, candidates[:warming]))
