@@ -187,6 +187,7 @@ class SynchronousCluster:
             self._loop.close()
             raise
         self._end = weakref.finalize(self, start_new_thread, _stop, (self._loop, self._database))
+        self._end.atexit = False  # no thread begins then, and the kernel hangs up
 
     def write(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the operation in a transaction of its own and return its result after the commit."""

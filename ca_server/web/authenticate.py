@@ -77,6 +77,8 @@ class Authenticator:
         self._nonces = nonces
         self._keys: dict[str, PublicKey] = {}
         self._changes = 0
+        self._forgotten = 0
+        """How often keys were forgotten: one that was looked up before that is not remembered after it."""
 
     async def verify(self, body: bytes, url: str, signer: Signer) -> tuple[Jws, PublicKey, str | None]:
         """Return the message, the key that signed it, and the account that names it.
@@ -87,11 +89,11 @@ class Authenticator:
         self._require_signer(message, signer)
         if message.protected.get("url") != url:
             raise Problem(ProblemType.UNAUTHORIZED, "The url in the header is not the one of this resource.")
-        number = self._nonces.opened(message.protected.get("nonce"))
-        if number is None:
+        nonce = self._nonces.opened(message.protected.get("nonce"))
+        if nonce is None:
             raise Problem(ProblemType.BAD_NONCE)
         key, account_id = await self._verified(message)
-        if not await self._nonces.redeem(number):
+        if not await self._nonces.redeem(nonce):
             raise Problem(ProblemType.BAD_NONCE)
         return message, key, account_id
 
@@ -109,6 +111,7 @@ class Authenticator:
     def forget(self, account_id: str) -> None:
         """Forget an account's key, which it changed."""
         self._keys.pop(account_id, None)
+        self._forgotten += 1
 
     async def look_for_changes(self) -> None:
         """Forget all keys when an account has changed its own at another server."""
@@ -116,6 +119,7 @@ class Authenticator:
         if changes != self._changes:
             self._changes = changes
             self._keys.clear()
+            self._forgotten += 1
 
     def _require_signer(self, message: Jws, signer: Signer) -> None:
         if signer is not Signer.EITHER and signer.value not in message.protected:
@@ -152,9 +156,11 @@ class Authenticator:
         account_id = kid[len(prefix) :]
         key = self._keys.get(account_id)
         if key is None:
+            forgotten = self._forgotten
             jwk_text = await self._database.lookup(accounts.key, account_id)
             if jwk_text is None:
                 raise AccountUnknown("There is no such account.")
             key = jws.public_key(json.loads(jwk_text))
-            self.remember(account_id, key)
+            if forgotten == self._forgotten:
+                self.remember(account_id, key)
         return key, account_id

@@ -15,7 +15,7 @@ import hashlib
 import hmac
 import secrets
 import struct
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ca_server.clock import HOUR, Clock
 from protocol import base64url
@@ -24,6 +24,13 @@ _BODY = struct.Struct(">QI")
 _TAG_BYTES = 16
 _RING_BYTES = 8 << 20
 _BITS_OF_A_START = 62  # what is counted on from there fits the database's 64 bits with a sign
+
+
+class OpenNonce(NamedTuple):
+    """A nonce of ours, and the key that it was sealed under: where it is redeemed, and nowhere else."""
+
+    number: int
+    key: bytes
 
 
 class Seal:
@@ -38,8 +45,8 @@ class Seal:
         body = _BODY.pack(number, self._clock.now() & 0xFFFFFFFF)
         return base64url.encode(body + self._tag(body))
 
-    def opened(self, nonce: object) -> int | None:
-        """Return the number of a nonce that this key sealed within the hour, or None."""
+    def opened(self, nonce: object) -> OpenNonce | None:
+        """Return a nonce that this key sealed within the hour, or None."""
         if not isinstance(nonce, str):
             return None
         try:
@@ -50,7 +57,7 @@ class Seal:
         if len(body) < _BODY.size or not hmac.compare_digest(tag, self._tag(body)):
             return None
         number, made_at = _BODY.unpack(body)
-        return number if 0 <= self._clock.now() - made_at <= HOUR else None
+        return OpenNonce(number, self._key) if 0 <= self._clock.now() - made_at <= HOUR else None
 
     def _tag(self, body: bytes) -> bytes:
         return hashlib.blake2b(body, digest_size=_TAG_BYTES, key=self._key).digest()
@@ -62,10 +69,10 @@ class Pool(Protocol):
     def fresh(self) -> str:
         """Return a nonce, base64url."""
 
-    def opened(self, nonce: object) -> int | None:
-        """Return the number of a nonce of ours that is young enough, or None; nothing is redeemed by looking."""
+    def opened(self, nonce: object) -> OpenNonce | None:
+        """Return a nonce of ours that is young enough, or None; nothing is redeemed by looking."""
 
-    async def redeem(self, number: int) -> bool:
+    async def redeem(self, nonce: OpenNonce) -> bool:
         """Use a nonce up; tell whether this was its first use. Raises StoreError when that cannot be known."""
 
 
@@ -85,13 +92,14 @@ class Nonces:
             self._redeemed[number // 8 % len(self._redeemed)] = 0
         return self._seal.sealed(number)
 
-    def opened(self, nonce: object) -> int | None:
-        """Return the number of a nonce of ours that is young enough, or None; nothing is redeemed by looking."""
-        number = self._seal.opened(nonce)
-        return number if number is not None and self._is_remembered(number) else None
+    def opened(self, nonce: object) -> OpenNonce | None:
+        """Return a nonce of ours that is young enough, or None; nothing is redeemed by looking."""
+        opened = self._seal.opened(nonce)
+        return opened if opened is not None and self._is_remembered(opened.number) else None
 
-    async def redeem(self, number: int) -> bool:
+    async def redeem(self, nonce: OpenNonce) -> bool:
         """Use a nonce up; tell whether this was its first use."""
+        number = nonce.number
         if not self._is_remembered(number):
             return False
         place, bit = number // 8 % len(self._redeemed), 1 << number % 8
@@ -136,13 +144,16 @@ class SharedNonces:
         self._next += 1
         return self._seal.sealed(self._next)
 
-    def opened(self, nonce: object) -> int | None:
-        """Return the number of a nonce of any server that is young enough, or None; nothing is redeemed by looking."""
+    def opened(self, nonce: object) -> OpenNonce | None:
+        """Return a nonce of any server that is young enough, or None; nothing is redeemed by looking."""
         return self._seal.opened(nonce)
 
-    async def redeem(self, number: int) -> bool:
-        """Use a nonce up; tell whether this was its first use. Raises StoreError when that cannot be known."""
-        if await self._memory.redeem(number, self._key, self._clock.now()):
+    async def redeem(self, nonce: OpenNonce) -> bool:
+        """Use a nonce up; tell whether this was its first use. Raises StoreError when that cannot be known.
+
+        Under another key than its own, of after a crash of the database, what was redeemed before is forgotten.
+        """
+        if await self._memory.redeem(nonce.number, nonce.key, self._clock.now()):
             return True
         await self.renew()  # so that the nonce which goes out with the refusal is good
         return False

@@ -34,8 +34,8 @@ class Server:
         self.nonces = SharedNonces(self.memory, watch)
 
     async def redeem(self, nonce: str) -> bool:
-        number = self.nonces.opened(nonce)
-        return number is not None and await self.nonces.redeem(number)
+        found = self.nonces.opened(nonce)
+        return found is not None and await self.nonces.redeem(found)
 
 
 class Servers:
@@ -124,6 +124,16 @@ async def test_after_a_crash_of_the_database_every_old_nonce_is_bad_and_the_next
     assert not await servers.first.redeem(used)
     assert not await servers.second.redeem(unused)
     assert await servers.second.redeem(servers.first.nonces.fresh())
+
+
+async def test_a_nonce_opened_before_a_crash_is_not_redeemed_as_one_of_the_time_after(servers: Servers) -> None:
+    used = servers.first.nonces.fresh()
+    assert await servers.first.redeem(used)
+    again = servers.first.nonces.opened(used)
+    assert again is not None
+    await servers.ask("TRUNCATE nonce_key, redeemed_nonce")
+    await servers.first.nonces.renew()
+    assert not await servers.first.nonces.redeem(again)
 
 
 async def test_a_server_that_lost_its_connection_goes_on(servers: Servers) -> None:

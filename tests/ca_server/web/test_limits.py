@@ -4,7 +4,7 @@ import pytest
 
 from ca_server.clock import HOUR, MINUTE
 from ca_server.web.limits import RateLimited, Window, network_of
-from ca_server.web.nonces import Nonces
+from ca_server.web.nonces import Nonces, OpenNonce
 from keys.generate import generate
 from protocol import base64url
 from tests.ca_server.web.caller import JOSE, Caller, Reply
@@ -223,10 +223,10 @@ def test_an_address_is_counted_as_itself_or_as_its_64(address: str, network: str
 # --- nonces by themselves
 
 
-def opened_number(nonces: Nonces, nonce: str) -> int:
-    number = nonces.opened(nonce)
-    assert number is not None
-    return number
+def looked_at(nonces: Nonces, nonce: str) -> OpenNonce:
+    found = nonces.opened(nonce)
+    assert found is not None
+    return found
 
 
 def test_nonces_never_repeat() -> None:
@@ -254,7 +254,7 @@ async def test_looking_at_a_nonce_does_not_use_it_up() -> None:
     nonces = Nonces(TurnedClock(NOW))
     nonce = nonces.fresh()
     assert nonces.opened(nonce) == nonces.opened(nonce)
-    assert await nonces.redeem(opened_number(nonces, nonce))
+    assert await nonces.redeem(looked_at(nonces, nonce))
 
 
 def test_a_nonce_from_the_future_does_not_open() -> None:
@@ -273,11 +273,11 @@ async def test_a_used_nonce_is_remembered_as_long_as_it_would_open(made_at: int,
     clock.pass_by(seconds=made_at)
     nonce = nonces.fresh()
     clock.pass_by(seconds=used_after)
-    assert await nonces.redeem(opened_number(nonces, nonce))
+    assert await nonces.redeem(looked_at(nonces, nonce))
     for _ in range(0, HOUR + MINUTE, 5 * MINUTE):
-        await nonces.redeem(opened_number(nonces, nonces.fresh()))
-        number = nonces.opened(nonce)
-        assert number is None or not await nonces.redeem(number)
+        await nonces.redeem(looked_at(nonces, nonces.fresh()))
+        again = nonces.opened(nonce)
+        assert again is None or not await nonces.redeem(again)
         clock.pass_by(minutes=5)
     assert nonces.opened(nonce) is None
 
@@ -292,10 +292,10 @@ async def test_memory_does_not_grow_and_what_it_cannot_hold_is_no_nonce_any_more
     for lap in range(300):
         given.append(nonces.fresh())
         if lap % 3 == 0:
-            assert await nonces.redeem(opened_number(nonces, given[lap]))
-        open_ones = [number for nonce in given if (number := nonces.opened(nonce)) is not None]
-        assert open_ones == list(range(max(0, lap - 55), lap + 1))
+            assert await nonces.redeem(looked_at(nonces, given[lap]))
+        open_ones = [each for nonce in given if (each := nonces.opened(nonce)) is not None]
+        assert [each.number for each in open_ones] == list(range(max(0, lap - 55), lap + 1))
     assert len(nonces._redeemed) == 8
-    redeemed = [number for number in open_ones if not await nonces.redeem(number)]
-    assert redeemed == [number for number in open_ones if number % 3 == 0]
-    assert not any([await nonces.redeem(number) for number in range(300)])
+    redeemed = [each for each in open_ones if not await nonces.redeem(each)]
+    assert redeemed == [each for each in open_ones if each.number % 3 == 0]
+    assert not any([await nonces.redeem(open_ones[0]._replace(number=number)) for number in range(300)])

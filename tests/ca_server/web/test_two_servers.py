@@ -1,9 +1,11 @@
 """Two servers on the same records: what an account did at the one counts at the other."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
+from ca_server.store import accounts
 from keys.generate import generate
 from tests.ca_server.web.caller import Caller
 from tests.ca_server.web.office import Office
@@ -36,6 +38,26 @@ async def test_the_old_key_is_wrong_at_the_other_server_once_it_has_looked(holde
     (await there.post(there.account or "")).must(200)
     (await holder.post("/acme/key-change", holder.key_change(generate("P-256")))).must(200)
     await other.wiring._authenticator.look_for_changes()
+    assert (await there.post(there.account or "")).refusal == (400, "malformed")
+
+
+async def test_a_key_that_was_looked_up_before_it_was_changed_is_not_remembered(
+    holder: Caller, other: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, authenticator = at(other, holder), other.wiring._authenticator
+    database = authenticator._database
+    look_up = database.lookup
+
+    async def late(operation: Any, *arguments: Any) -> Any:
+        found = await look_up(operation, *arguments)
+        if operation is accounts.key:
+            monkeypatch.undo()
+            (await holder.post("/acme/key-change", holder.key_change(generate("P-256")))).must(200)
+            await authenticator.look_for_changes()
+        return found
+
+    monkeypatch.setattr(database, "lookup", late)
+    await there.post(there.account or "")  # on its way while the key changes
     assert (await there.post(there.account or "")).refusal == (400, "malformed")
 
 
