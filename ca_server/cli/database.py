@@ -41,8 +41,9 @@ def migrate() -> None:
 def copy(target: str, password_file: Path | None) -> None:
     """Copy all records to PostgreSQL, or to a new file.
 
-    Stop every `serve` before. The target must be empty; the copy is compared
-    row by row, and what fails leaves the target as it was.
+    Stop every `serve` before; other commands cannot decide anything
+    meanwhile. The target must be empty; the copy is compared row by row,
+    and what fails leaves the target as it was.
     """
     from ca_server.fellows import AlreadyServed, alone_on
 
@@ -87,8 +88,13 @@ def _copied(source: Whereabouts, to: Whereabouts) -> dict[str, int]:
         migrations.create(to)
     else:
         migrations.upgrade(to)
-    with progress(sentence("Copying")) as told:
-        return copying.copy(source, to, told)
+    try:
+        with progress(sentence("Copying")) as told:
+            return copying.copy(source, to, told, still=True)
+    except BaseException:
+        if isinstance(to, Path):
+            to.unlink()  # it holds nothing
+        raise
 
 
 def _target(text: str, password_file: Path | None) -> Whereabouts:

@@ -18,6 +18,11 @@ from ca_server.store.errors import StoreError
 from ca_server.whereabouts import Whereabouts
 
 _AT_ONCE: Final = 1000
+_UNHURRIED: Final = (
+    text("SET LOCAL statement_timeout = 0"),
+    text("SET LOCAL idle_in_transaction_session_timeout = 0"),  # each side waits for the other
+)
+_HOLD: Final = text("LOCK TABLE audit IN SHARE MODE")  # nothing is decided without an entry
 _NUMBERED: Final = text("SELECT setval('application_number_seq', max(number)) FROM application")
 
 Tell = Callable[[int, int], None]
@@ -32,15 +37,20 @@ class NotTheSame(StoreError):
     """What the target gives back is not what was read."""
 
 
-def copy(source: Whereabouts, target: Whereabouts, tell: Tell = lambda _, __: None) -> dict[str, int]:
+def copy(
+    source: Whereabouts, target: Whereabouts, tell: Tell = lambda _, __: None, *, still: bool = False
+) -> dict[str, int]:
     """Copy every record and return how many rows each table has. Both have the present schema.
 
+    `still` is for a move: nobody can write into the source meanwhile, for that would be missing in the target.
     Raises NotEmpty, NotTheSame, SchemaMismatch or Unavailable; the target is then as it was.
     """
     origin = SynchronousDatabase(source)
     try:
         copied = SynchronousDatabase(target)
         try:
+            if still:
+                return copied.write(lambda into: origin.write(_pour_held, into, tell))
             return copied.write(lambda into: origin.read(_pour, into, tell))
         finally:
             copied.close()
@@ -63,8 +73,18 @@ def digest(connection: Connection, table: Table) -> tuple[int, str]:
     return counted, hashed.hexdigest()
 
 
+def _pour_held(source: Connection, target: Connection, tell: Tell) -> dict[str, int]:
+    """Pour out of a transaction that writes, which on SQLite keeps every other one waiting."""
+    if source.dialect.name == "postgresql":
+        source.execute(_HOLD)  # before anything is read, or the snapshot would be older than the lock
+    return _pour(source, target, tell)
+
+
 def _pour(source: Connection, target: Connection, tell: Tell) -> dict[str, int]:
     for connection in (source, target):
+        if connection.dialect.name == "postgresql":
+            for each in _UNHURRIED:
+                connection.execute(each)
         migrations.require_current(connection)
     for table in copied_tables():
         if target.execute(select(literal_column("1")).select_from(table).limit(1)).first() is not None:

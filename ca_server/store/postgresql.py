@@ -8,7 +8,9 @@ to its end.
 """
 
 import asyncio
+import functools
 import random
+import sys
 import time
 import weakref
 from _thread import start_new_thread
@@ -186,16 +188,16 @@ class SynchronousCluster:
         except BaseException:
             self._loop.close()
             raise
-        self._end = weakref.finalize(self, start_new_thread, _stop, (self._loop, self._database))
-        self._end.atexit = False  # no thread begins then, and the kernel hangs up
+        self._end = weakref.finalize(self, _stop_aside, self._loop, self._database)
+        self._end.atexit = False
 
     def write(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the operation in a transaction of its own and return its result after the commit."""
-        return self._await(self._database.write(operation, *args, **kwargs))
+        return self._await(self._database.write(_outside_the_loop(operation), *args, **kwargs))
 
     def read(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a read in one snapshot of the newest commit."""
-        return self._await(self._database.read(operation, *args, **kwargs))
+        return self._await(self._database.read(_outside_the_loop(operation), *args, **kwargs))
 
     def close(self) -> None:
         """Close the connection."""
@@ -203,7 +205,27 @@ class SynchronousCluster:
             _stop(self._loop, self._database)
 
     def _await(self, waited_for: Coroutine[Any, Any, R]) -> R:
-        return _waited(self._loop, waited_for)
+        try:
+            return _waited(self._loop, waited_for)
+        except _Interrupted as interrupted:
+            raise KeyboardInterrupt from interrupted.__cause__
+
+
+class _Interrupted(Exception):
+    """Somebody pressed Ctrl-C while an operation ran; as KeyboardInterrupt it would stop the loop amid its tasks."""
+
+
+def _outside_the_loop(operation: Operation[P, R]) -> Operation[P, R]:
+    """Return the operation as it may run on the loop of a command."""
+
+    @functools.wraps(operation)
+    def run(connection: Connection, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return operation(connection, *args, **kwargs)
+        except KeyboardInterrupt as interrupted:
+            raise _Interrupted from interrupted
+
+    return run
 
 
 def _waited(loop: asyncio.AbstractEventLoop, waited_for: Coroutine[Any, Any, R]) -> R:
@@ -214,6 +236,12 @@ def _waited(loop: asyncio.AbstractEventLoop, waited_for: Coroutine[Any, Any, R])
         return loop.run_until_complete(waited_for)
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(loop.run_until_complete, waited_for).result()
+
+
+def _stop_aside(loop: asyncio.AbstractEventLoop, database: ClusterDatabase) -> None:
+    """Stop it in a thread; at the end of a process no thread begins any more, and the kernel hangs up."""
+    if not sys.is_finalizing():
+        start_new_thread(_stop, (loop, database))
 
 
 def _stop(loop: asyncio.AbstractEventLoop, database: ClusterDatabase) -> None:

@@ -92,6 +92,15 @@ def test_records_that_one_of_several_servers_leads_are_not_moved(folder: Path, c
     command("copy", "--to", str(folder / "back.db"))
 
 
+def test_a_move_that_fails_leaves_no_file(folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise copying.NotTheSame("The copy of audit differs; nothing was kept.")
+
+    monkeypatch.setattr(copying, "_pour", fail)
+    command("copy", "--to", str(folder / "new.db"), code=FAILURE)
+    assert not (folder / "new.db").exists()
+
+
 def test_a_target_that_holds_records_is_refused_in_words(folder: Path, command: Command) -> None:
     target = databases.empty(folder)
     command("copy", "--to", str(target))

@@ -1,12 +1,25 @@
 """A copy of the records holds every row as it was, in either kind of database, or nothing at all."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from ca_server.store import Connection, SynchronousDatabase, applications, copying, migrations, places, standings
+from ca_server.store import (
+    Connection,
+    Overloaded,
+    SynchronousDatabase,
+    Unavailable,
+    applications,
+    audit,
+    copying,
+    lines,
+    migrations,
+    places,
+    standings,
+)
 from ca_server.store.copying import NotEmpty, NotTheSame
 from ca_server.whereabouts import Cluster, Whereabouts
 from tests.ca_server import databases
@@ -104,3 +117,42 @@ def test_a_copy_that_is_interrupted_leaves_nothing(source: Path, target: Cluster
     with pytest.raises(KeyboardInterrupt):
         copying.copy(source, target, interrupt)
     assert {count for count, _ in hold(target).values()} == {0}
+
+
+def test_a_side_that_pauses_ends_nothing(source: Path, target: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(lines._SETTINGS, "idle_in_transaction_session_timeout", "100ms")
+    paused = []
+
+    def pause(done: int, total: int) -> None:
+        if not paused:
+            paused.append(done)
+            time.sleep(0.5)
+
+    copying.copy(source, target, pause)
+    assert hold(target) == hold(source)
+
+
+@pytest.mark.parametrize("of", ["file", "cluster"])
+def test_nothing_is_decided_in_records_that_move(
+    of: str, source: Path, target: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ca_server.store.sqlite._SECONDS_FOR_A_LOCK", 0.1)
+    monkeypatch.setitem(lines._SETTINGS, "lock_timeout", "100ms")
+    moved: tuple[Whereabouts, Whereabouts] = (source, target)
+    if of == "cluster":
+        copying.copy(source, target)
+        migrations.create(tmp_path / "moved.db")
+        moved = target, tmp_path / "moved.db"
+    before, tried = hold(moved[0]), []
+
+    def decide(done: int, total: int) -> None:
+        if not tried:
+            tried.append(done)
+            records = SynchronousDatabase(moved[0])
+            with pytest.raises((Overloaded, Unavailable)):
+                records.write(audit.record, 1, "officer:1", "application approved", "application:1")
+            records.close()
+
+    copying.copy(*moved, decide, still=True)
+    assert tried
+    assert hold(moved[0]) == before == hold(moved[1])
