@@ -6,12 +6,14 @@ SubjectPublicKeyInfo in base64, the moment since when it counts, and until when,
 """
 
 import base64
+import contextlib
 import datetime
+import fcntl
 import json
 import os
 import stat
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -84,13 +86,28 @@ class OfficerKeys:
                 raise Invalid({"public": sentence("This key was registered for {name} before.", name=key.name)})
 
     def register(self, fresh: OfficerKey) -> None:
-        """Add a key, which replaces the officer's former one from its first moment on."""
-        self._write([*self._ended(fresh.officer, fresh.since), fresh])
+        """Add a key, which replaces the officer's former one from its first moment on. Raises Invalid."""
+        with self._alone():
+            self.require_free(fresh)
+            self._write([*self._ended(fresh.officer, fresh.since), fresh])
 
-    def withdraw(self, officer: str, now: int) -> None:
-        """Let the officer's key, if there is one, count no longer."""
-        if self.in_use(officer) is not None:
+    def withdraw(self, officer: str, now: int) -> bool:
+        """Let the officer's key count no longer, and tell whether there was one."""
+        with self._alone():
+            if self.in_use(officer) is None:
+                return False
             self._write(self._ended(officer, now))
+            return True
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep others waiting who change the list: what they read before would undo this change."""
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def _ended(self, officer: str, now: int) -> list[OfficerKey]:
         return [
@@ -102,7 +119,6 @@ class OfficerKeys:
 
     def _write(self, keys: Sequence[OfficerKey]) -> None:
         place(self._path, (_HEAD + "".join(_entry(key) for key in keys)).encode())
-        self._path.chmod(0o644)  # whatever the operator's umask
 
 
 def trust_of(config: Config) -> Trust:

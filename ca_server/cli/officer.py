@@ -96,14 +96,12 @@ def disable(name: str) -> None:
     """Take an officer's rights for good; what the officer decided stays on record."""
     config = settings().config()
     records = open_records(config)
-    one, at = records.read(officers.by_name, name), now()
-    try:
-        OfficerKeys(config.applications.officer_keys).withdraw(
-            one.id, at
-        )  # first: the list says whose signatures count
+    one, at, withdrawn = records.read(officers.by_name, name), now(), False
+    try:  # first: the list says whose signatures count
+        withdrawn = OfficerKeys(config.applications.officer_keys).withdraw(one.id, at)
     finally:  # by a list that is damaged nothing counts, and nobody goes on acting
         if one.disabled_at is None:
             records.write(officers.disable, one, at, f"login:{login()}")
-    if one.disabled_at is not None:
+    if one.disabled_at is not None and not withdrawn:
         raise Invalid({"name": sentence("{name} is disabled already.", name=one.name)})
     answer({"name": one.name, "disabled": True}, [sentence("{name} can no longer act.", name=one.name)])

@@ -213,6 +213,7 @@ def _set_down(path: Path, pieces: Iterable[bytes], mark: str, time_of: tuple[int
     """Write a file beside its place; that of a list gets the time of its second and number, everywhere the same."""
     beside = path.with_name(f".{path.name}.{mark}")
     with beside.open("wb") as file:
+        os.fchmod(file.fileno(), 0o644)  # for everybody to read and nobody to write, whatever the operator's umask
         file.writelines(pieces)
         file.flush()
         if time_of is not None:

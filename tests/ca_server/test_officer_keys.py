@@ -3,7 +3,9 @@
 import base64
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -90,8 +92,30 @@ def test_a_new_key_takes_the_place_of_the_former_one_which_stays_on_the_list(key
 def test_a_key_is_registered_once_whoever_brings_it(keys: OfficerKeys) -> None:
     key = fresh("a", NOW)
     keys.register(key)
-    with pytest.raises(Invalid):
-        keys.require_free(OfficerKey("b", SUZUKI, key.spki, NOW + 1))
+    again = OfficerKey("b", SUZUKI, key.spki, NOW + 1)
+    for refused in (keys.require_free, keys.register):
+        with pytest.raises(Invalid):
+            refused(again)
+
+
+def test_a_withdrawal_while_another_key_is_registered_is_not_undone(
+    keys: OfficerKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys.register(fresh("a", NOW))
+    write, threads = OfficerKeys._write, []
+
+    def meanwhile(self: OfficerKeys, listed: Sequence[OfficerKey]) -> None:
+        monkeypatch.undo()
+        threads.append(Thread(target=OfficerKeys(tmp_path / "officer-keys.toml").withdraw, args=("a", NOW + 2)))
+        threads[0].start()
+        threads[0].join(0.2)  # it would be done by then
+        write(self, listed)
+
+    monkeypatch.setattr(OfficerKeys, "_write", meanwhile)
+    keys.register(fresh("b", NOW + 1))
+    threads[0].join()
+    assert keys.in_use("a") is None
+    assert keys.in_use("b") is not None
 
 
 DAMAGED = [
