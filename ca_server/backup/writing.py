@@ -77,7 +77,7 @@ def _copied(config: Config) -> Iterator[Path]:
     """
     where = config.server.database
     near = where if isinstance(where, Path) else config.path
-    for left in near.parent.glob(f".{near.name}.backup-*"):
+    for left in near.parent.glob(f".{near.name}.backup-????????"):  # as mkstemp names them, and not their logs
         _remove_if_left(left)
     descriptor, name = tempfile.mkstemp(dir=near.parent, prefix=f".{near.name}.backup-")
     try:
@@ -93,6 +93,8 @@ def _remove_if_left(path: Path) -> None:
     with contextlib.suppress(OSError), path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises while another backup is at work
         path.unlink()
+        for log in ("-wal", "-shm", "-journal"):
+            path.with_name(path.name + log).unlink(missing_ok=True)
 
 
 def _write(

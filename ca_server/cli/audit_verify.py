@@ -11,7 +11,7 @@ import click
 
 from ca_server.checkpoint_key import public_keys, published_keys
 from ca_server.cli.options import open_records, settings
-from ca_server.cli.output import answer
+from ca_server.cli.output import PERSON, Stop, answer
 from ca_server.clock import rfc3339
 from ca_server.domain.checkpoint import Checkpoint, NoCheckpoint
 from ca_server.errors import Invalid
@@ -91,8 +91,9 @@ def _document(path: Path) -> Document:
 
 def _tell(found: Verified, waiting: int = 0) -> None:
     newest = found.newest
+    proved = newest is not None or not found.entries
     whole: dict[str, Any] = {
-        "whole": True,
+        "whole": True if proved else None,
         "entries": found.entries,
         "signed": found.signed,
         "waiting": waiting,
@@ -112,6 +113,8 @@ def _tell(found: Verified, waiting: int = 0) -> None:
     if waiting:
         words.append(sentence("  {count} entries have no place yet: nothing proves them.", count=waiting))
     answer(whole, words)
+    if not proved:
+        raise Stop(PERSON)
 
 
 def _tell_proof(proven: Proven) -> None:

@@ -15,6 +15,7 @@ from cryptography import x509
 from ca_server import store
 from ca_server.clock import DAY, Clock, rfc3339
 from ca_server.domain.approvals import Trust
+from ca_server.operations.audit_log import FOLDER
 from ca_server.operations.books.applications import applications, failed_halves
 from ca_server.operations.books.audit import audit, audit_tree
 from ca_server.operations.books.book import Book
@@ -76,6 +77,7 @@ class Balance:
 def balance(connection: store.Connection, premises: Premises, clock: Clock) -> Balance:
     """Balance every book."""
     began = clock.now()
+    checkpoint = _content(premises.public_folder / FOLDER / "checkpoint")
     lists = {desk.issuer: CrlFiles(premises.public_folder, desk.issuer) for desk in premises.desks}
     for each in lists.values():
         each.read()
@@ -101,7 +103,7 @@ def balance(connection: store.Connection, premises: Premises, clock: Clock) -> B
         *_of_each(premises, lambda desk: ready_answers(ledger, desk, began)),
         mails(ledger),
         audit(ledger),
-        audit_tree(connection, premises.note_keys),
+        audit_tree(connection, premises.note_keys, checkpoint),
         clear_text(connection, ledger, premises.sealer, premises.places),
     )
     warnings = (

@@ -172,7 +172,25 @@ def test_it_is_told_that_nothing_proves_entries_without_a_place_or_without_a_che
     assert "2 entries have no place yet" in text  # that, and the one of this verification
     change(ca, "DELETE FROM checkpoint")
     (ca / "public" / "audit" / "checkpoint").unlink()
-    assert command("verify")[1].startswith("No checkpoint stands for any of 3 entries")
+    code, text = command("verify")
+    assert code == PERSON
+    assert text.startswith("No checkpoint stands for any of 3 entries")
+    assert json.loads(command("verify", "--json")[1])["whole"] is None
+
+
+def test_records_rewritten_without_any_checkpoint_are_found_by_what_was_published(
+    ca: Path, command: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(ca, "UPDATE audit SET subject = 'F000009-001', place = NULL, salt = NULL")
+    for table in ("audit_tile", "institution_log", "checkpoint"):
+        change(ca, f"DELETE FROM {table}")
+    records = store.SynchronousDatabase(ca / "warifu.db")
+    asyncio.run(audit_log.sequence(Awaited(records), "test", SystemClock().now()))  # type: ignore[arg-type]
+    records.close()
+    assert "does not begin with the checkpoint of 3 entries" in command("verify")[1]
+    assert run(cli, ["reconcile", "--json"]) == PERSON
+    books = {book["name"]: book["findings"] for book in json.loads(capsys.readouterr().out)["books"]}
+    assert len(books["audit tree"]) == 1
 
 
 def test_a_proof_is_written_once_and_verified_by_anybody(ca: Path, command: Run, tmp_path: Path) -> None:

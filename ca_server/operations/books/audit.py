@@ -8,9 +8,10 @@ from ca_server import store
 from ca_server.domain.applications import Status
 from ca_server.domain.audit_entry import SIGNED
 from ca_server.domain.certificates import CertificateStatus
+from ca_server.domain.checkpoint import NoCheckpoint
 from ca_server.domain.seats import SeatStatus
 from ca_server.operations.audit_proofs import verify_records
-from ca_server.operations.audit_verification import Altered
+from ca_server.operations.audit_verification import Altered, kept_checkpoints
 from ca_server.operations.books.book import Book, book
 from ca_server.operations.books.mails import was_issued
 from ca_server.store.audit_tree import count_placed
@@ -34,14 +35,20 @@ def audit(ledger: Ledger) -> Book:
     return book("audit", len(ledger.audit), _audit(ledger))
 
 
-def audit_tree(connection: store.Connection, keys: Sequence[NoteKey]) -> Book:
-    """Balance the entries that have a place with the tree, the tree with its checkpoints, those with their key."""
-    return book("audit tree", count_placed(connection), _tree(connection, keys))
+def audit_tree(connection: store.Connection, keys: Sequence[NoteKey], published: bytes | None) -> Book:
+    """Balance the entries that have a place with the tree, the tree with its checkpoints, those with their key.
+
+    `published` is the checkpoint in its file before the records were read: whoever writes the records has another one.
+    """
+    return book("audit tree", count_placed(connection), _tree(connection, keys, published))
 
 
-def _tree(connection: store.Connection, keys: Sequence[NoteKey]) -> Iterator[str]:
+def _tree(connection: store.Connection, keys: Sequence[NoteKey], published: bytes | None) -> Iterator[str]:
     try:
-        verify_records(connection, keys)
+        kept = [] if published is None else kept_checkpoints(published.decode("utf-8", "replace"), keys)
+        verify_records(connection, keys, kept)
+    except NoCheckpoint:
+        yield "The file public/audit/checkpoint holds no checkpoint."
     except Altered as error:
         yield str(error)
 

@@ -211,13 +211,16 @@ def test_records_on_postgresql_are_copied_into_a_file_below_the_configuration(va
 
 
 def test_what_a_killed_backup_left_goes_with_the_next_and_another_that_runs_is_left_alone(vault: Vault) -> None:
-    left, running = (vault.ca / f".warifu.db.backup-{name}" for name in ("left", "running"))
-    left.touch()
+    left, running = (vault.ca / f".warifu.db.backup-{name}" for name in ("leftover", "running_"))
+    logs = [path.with_name(f"{path.name}-wal") for path in (left, running)]
+    for path in (left, *logs):
+        path.touch()
     with running.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         vault.back_up()
-        assert (left.exists(), running.exists()) == (False, True)
+        assert [path.exists() for path in (left, running, *logs)] == [False, True, False, True]
     running.unlink()
+    logs[1].unlink()
 
 
 def test_each_file_is_its_own_and_none_is_overwritten(vault: Vault) -> None:
