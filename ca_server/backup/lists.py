@@ -14,12 +14,13 @@ from ca_server.errors import Invalid
 from ca_server.language import sentence
 from ca_server.operations import audit_export
 from ca_server.operations.audit_verification import Altered
-from ca_server.operations.restoration import Chronicle, Listed, Planned, PublishedList, Revoked
+from ca_server.operations.restoration import Chronicle, KeyChange, Listed, Planned, PublishedList, Revoked
 from keys.algorithms import verify
 from keys.errors import KeysError
 from protocol.names import CommonName
 from protocol.vocabulary import RevocationReason
 
+_OFFICER = "officer:"
 _PEM = b"-----BEGIN"
 
 
@@ -51,13 +52,15 @@ def newest(
 
 
 def chronicle(export: Path) -> Chronicle:
-    """Return what an exported audit log tells of certificates and seats. Raises Invalid when it cannot be read.
+    """Return what an exported audit log tells of certificates, seats and officers.
 
-    Whether it is authentic, `warifu-ca audit verify` tells.
+    Raises Invalid when it cannot be read. Whether it is authentic, `warifu-ca audit verify` tells.
     """
     planned: list[Planned] = []
     ended: set[str] = set()
     revoked: list[Revoked] = []
+    disabled: list[str] = []
+    keys: list[KeyChange] = []
     try:
         with export.open(encoding="ascii") as lines:
             for entry in (item.entry for item in audit_export.read(lines) if isinstance(item, Placed)):
@@ -70,11 +73,18 @@ def chronicle(export: Path) -> Chronicle:
                     case "certificates revoked" if entry.subject in ended:  # which follows, and says why
                         reason = RevocationReason[detail["reason"]]
                         revoked.append(Revoked(CommonName.parse(entry.subject), reason, entry.at))
+                    case "officer key registered":
+                        keys.append(KeyChange(entry.subject.removeprefix(_OFFICER), str(detail["key"]), entry.at))
+                    case "officer key withdrawn":
+                        keys.append(KeyChange(entry.subject.removeprefix(_OFFICER), None, entry.at))
+                    case "officer disabled":
+                        disabled.append(entry.subject.removeprefix(_OFFICER))
+                        keys.append(KeyChange(disabled[-1], None, entry.at))
     except (OSError, ValueError, KeyError, TypeError, Altered) as error:
         raise Invalid(
             {"audit-export": sentence("{path} cannot be used: {why}.", path=export, why=str(error))}
         ) from error
-    return Chronicle(planned, revoked)
+    return Chronicle(planned, revoked, disabled, keys)
 
 
 def _read(path: Path, issuers: Mapping[str, x509.Certificate]) -> tuple[PublishedList, bytes]:

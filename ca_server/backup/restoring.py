@@ -27,7 +27,9 @@ from ca_server.clock import rfc3339
 from ca_server.config import Config
 from ca_server.errors import NotAllowed
 from ca_server.language import sentence
+from ca_server.officer_keys import OfficerKeys
 from ca_server.operations import authorization, invitation, restoration
+from ca_server.operations.audit_log import FOLDER
 from ca_server.operations.publication import place
 from ca_server.store import credentials, migrations, snapshot
 from keys.errors import SealBroken
@@ -58,6 +60,8 @@ class Restored:
     outcome: restoration.Outcome
     elsewhere: Mapping[Path, Path]
     """What the configuration names by a whole path at which it does not lie, and where it lies."""
+    checkpoint: Path | None
+    """Where the checkpoint of the audit log lies now that was published last before the backup."""
     on_cluster: bool
     """Whether the records belong into a PostgreSQL, and lie in a file as yet."""
 
@@ -80,12 +84,14 @@ def restore(wanted: Wanted, now: int, progress: Progress) -> Restored:
         database = config.server.database
         assert isinstance(database, Path)  # noqa: S101 - as it was moved
         outcome = _made_safe(config, database, wanted, sheet, now)
+        checkpoint = _set_checkpoint_aside(config, sheet)
         _open_what_is_public(config, beside)
         displaced = contents.displaced(named, then, wanted.folder)
         elsewhere = {each.path: wanted.folder / each.name for each in displaced if (beside / each.name).exists()}
         _put_in_place(beside, wanted.folder, sheet.config)
     on_cluster = not isinstance(named.server.database, Path)
-    return Restored(wanted.folder / sheet.config, sheet.made_at, outcome, elsewhere, on_cluster)
+    kept = None if checkpoint is None else wanted.folder / checkpoint.relative_to(beside)
+    return Restored(wanted.folder / sheet.config, sheet.made_at, outcome, elsewhere, kept, on_cluster)
 
 
 @contextlib.contextmanager
@@ -136,6 +142,10 @@ def _made_safe(config: Config, database: Path, wanted: Wanted, sheet: Sheet, now
     sealer = keyring.load_sealer(config)
     issuers = {each.name: each.signer.certificate for each in authorities}
     newest = _newest_lists(config, issuers, wanted)
+    told = restoration.Chronicle() if wanted.audit_export is None else lists.chronicle(wanted.audit_export)
+    keys = OfficerKeys(config.applications.officer_keys)
+    since = {change.officer: change.sha256 for change in told.keys if change.at >= sheet.made_at}
+    superseded = [each for officer, last in since.items() if (each := keys.in_use(officer)) and each.sha256 != last]
     _require_published(config, issuers)
     records = store.SynchronousDatabase(database)
     try:
@@ -149,14 +159,24 @@ def _made_safe(config: Config, database: Path, wanted: Wanted, sheet: Sheet, now
             partitions=config.profile.crl_partitions,
             validity_days=config.profile.validity_days,
             actor=f"login:{wanted.login}",
-            chronicle=(
-                restoration.Chronicle() if wanted.audit_export is None else lists.chronicle(wanted.audit_export)
-            ),
+            chronicle=told,
+            superseded=superseded,
             officer=None if wanted.officer is None else records.read(authorization.officer, asked),
         )
-        return records.write(restoration.make_safe, [each for each, _ in newest], premises, now)
+        outcome = records.write(restoration.make_safe, [each for each, _ in newest], premises, now)
     finally:
         records.close()
+    for each in superseded:
+        keys.withdraw(each.officer, now)
+    return outcome
+
+
+def _set_checkpoint_aside(config: Config, sheet: Sheet) -> Path | None:
+    """Keep for the auditors what was published last, and return where: the log goes on another way from here."""
+    published = config.server.public_folder / FOLDER / "checkpoint"
+    if not published.exists():
+        return None
+    return published.rename(published.with_name(f"checkpoint.before-{rfc3339(sheet.made_at)}"))
 
 
 def _newest_lists(

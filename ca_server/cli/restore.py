@@ -77,10 +77,20 @@ def restore(  # noqa: PLR0913 - what outlived a CA
         "unknown": outcome.unknown,
         "invited": outcome.invited,
         "accounts_ended": outcome.accounts_ended,
+        "officers_disabled": outcome.disabled,
+        "keys_withdrawn": outcome.withdrawn,
+        "checkpoint": None if done.checkpoint is None else str(done.checkpoint),
         "elsewhere": {str(path): str(lies) for path, lies in done.elsewhere.items()},
     }
     if not newest_crl:
         warn(sentence("No newest CRL was given: what was revoked since the backup is good again until revoked anew."))
+    if audit_export is None:
+        warn(
+            sentence(
+                "No audit export was given: officers who were disabled since the backup, and keys that were withdrawn, "
+                "count again until that is done anew."
+            )
+        )
     answer(document, _words(done))
 
 
@@ -101,6 +111,16 @@ def _words(done: "Restored") -> list[str]:
             hours=SECONDS_TO_CORRECT // HOUR,
         ),
     ]
+    if outcome.disabled or outcome.withdrawn:
+        words += [
+            sentence("  officers disabled anew: {names}", names=", ".join(outcome.disabled) or "—"),
+            sentence("  officers whose key counts no longer: {names}", names=", ".join(outcome.withdrawn) or "—"),
+        ]
+    if done.checkpoint is not None:
+        words += [
+            sentence("  the audit log goes on another way from here; tell the auditors. What was"),
+            sentence("        published last is {path}", path=done.checkpoint),
+        ]
     if outcome.unknown:
         words.append(sentence("  approved since, and unknown now: {cns}", cns=", ".join(outcome.unknown)))
     for path, lies in done.elsewhere.items():

@@ -7,7 +7,8 @@ What published CRLs outlived is taken from them. What nobody can know is judged 
 - what the newest lists revoke is revoked, with their moments and reasons, and what they hold is suspended; a serial
   number that the records do not know stays on the CRL (`store.lost`)
 - where an export of the audit log outlived the records, the seats that it tells to be revoked are revoked, and so are
-  the certificates that it alone knows, for nobody could revoke them any more: their seats get fresh pairs
+  the certificates that it alone knows, for nobody could revoke them any more: their seats get fresh pairs; officers
+  that it tells to be disabled are, and their keys count no longer, nor do others that were replaced or withdrawn
 - a pair that was open may have been used since, and would yield a second certificate: each is replaced, and a fresh one
   is mailed, some hours later, so that a change of administrator since then can be entered first
 - an account without certificate may have been used as well, and ends; its administrator gets a fresh pair, too
@@ -22,6 +23,7 @@ from typing import Final
 
 from ca_server import store
 from ca_server.clock import DAY, HOUR, rfc3339
+from ca_server.domain.approvals import OfficerKey
 from ca_server.domain.certificates import Certificate, CertificateStatus
 from ca_server.domain.credentials import CredentialKind, CredentialStatus
 from ca_server.domain.officers import Acting
@@ -32,7 +34,7 @@ from ca_server.language import sentence
 from ca_server.operations import invitation, issuance, suspension
 from ca_server.operations.revocation import Decision, EntryMaker, revoke_listed, revoke_seat
 from ca_server.store import accounts as account_records
-from ca_server.store import audit, certificates, credentials, lost, revocations, seats
+from ca_server.store import audit, certificates, credentials, lost, officers, revocations, seats
 from protocol.names import CommonName
 from protocol.vocabulary import RevocationReason
 
@@ -70,11 +72,23 @@ class Revoked:
 
 
 @dataclasses.dataclass(frozen=True)
+class KeyChange:
+    """An officer's key, by its SHA-256, from when on it counted alone; None from when on none did."""
+
+    officer: str
+    sha256: str | None
+    at: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Chronicle:
     """What an exported audit log tells."""
 
     planned: Sequence[Planned] = ()
     revoked: Sequence[Revoked] = ()
+    disabled: Sequence[str] = ()
+    """Ids of officers."""
+    keys: Sequence[KeyChange] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +118,8 @@ class Premises:
     officer: Acting | None = None
     """Who suspends anew what the lists hold."""
     chronicle: Chronicle = Chronicle()
+    superseded: Sequence[OfficerKey] = ()
+    """Keys of the backup that count no longer, as the chronicle says."""
 
 
 @dataclasses.dataclass
@@ -124,6 +140,10 @@ class Outcome:
     invited: list[str] = dataclasses.field(default_factory=list)
     """Who get a fresh pair."""
     accounts_ended: int = 0
+    disabled: list[str] = dataclasses.field(default_factory=list)
+    """Names of officers."""
+    withdrawn: list[str] = dataclasses.field(default_factory=list)
+    """Names of officers whose key counts no longer."""
 
 
 def make_safe(connection: store.Connection, lists: Sequence[PublishedList], premises: Premises, now: int) -> Outcome:
@@ -135,6 +155,7 @@ def make_safe(connection: store.Connection, lists: Sequence[PublishedList], prem
     for each in lists:
         _take_over(connection, each, premises, outcome, now)
     _end_seats(connection, premises, outcome, now)
+    _take_rights(connection, premises, outcome, now)
     seats_of_lost = _give_up(connection, premises, outcome, now)
     _replace_pairs(connection, premises, outcome, now)
     _invite(connection, [cn for cn in seats_of_lost if str(cn) not in outcome.invited], premises, outcome, now)
@@ -202,6 +223,18 @@ def _end_seats(connection: store.Connection, premises: Premises, outcome: Outcom
             decision = Decision(each.reason, premises.actor, now, since=each.revoked_at)
             revoke_seat(connection, each.cn, decision, premises.entry)
             outcome.ended.append(str(each.cn))
+
+
+def _take_rights(connection: store.Connection, premises: Premises, outcome: Outcome, now: int) -> None:
+    known = {officer.id: officer for officer in officers.all_officers(connection)}
+    for key in premises.superseded:
+        if key.officer in known:
+            officers.withdraw_key(connection, known[key.officer], key.sha256, now, premises.actor)
+        outcome.withdrawn.append(key.name)
+    for each in premises.chronicle.disabled:
+        if each in known and known[each].disabled_at is None:
+            officers.disable(connection, known[each], now, premises.actor)
+            outcome.disabled.append(known[each].name)
 
 
 def _give_up(connection: store.Connection, premises: Premises, outcome: Outcome, now: int) -> Sequence[CommonName]:

@@ -356,7 +356,7 @@ def test_what_an_exported_audit_log_tells_of_certificates_and_seats_is_read(tmp_
     )
     second = CommonName.parse("F123456-002")
     assert lists.chronicle(export) == Chronicle(
-        [Planned("5eed", THE_SEAT)], [Revoked(second, RevocationReason.keyCompromise, 6)]
+        [Planned("5eed", THE_SEAT)], [Revoked(second, RevocationReason.keyCompromise, 6)], [], []
     )
 
 
