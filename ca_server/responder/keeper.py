@@ -25,6 +25,7 @@ from ca_server.store.standings import Standing, Stretch
 log = logging.getLogger(__name__)
 
 _PLACES_AT_ONCE: Final = 1000
+_SECONDS_BETWEEN_ALARMS: Final = 60.0
 _ENTRIES_AT_ONCE: Final = 200
 _KEPT_OF_A_LIFE: Final = 8
 _WALKS_OF_A_LIFE: Final = 4
@@ -58,8 +59,9 @@ class Keeper:
         if keeping.issuers() != self._issuers:  # the changes of a new one were passed over
             keeping.forget(self._issuers)
         self._place, self._witness = keeping.place(), keeping.witness()
-        self._told: list[Standing] = []
-        """What was told at the end and may be told again."""
+        self._told: frozenset[Standing] = frozenset()
+        """What was told last and may be told again."""
+        self._alarmed = -_SECONDS_BETWEEN_ALARMS
         self._walked_to: bytes | None = b""
         self.read_at = 0
         """When the changes were last read to their end."""
@@ -77,16 +79,19 @@ class Keeper:
             if stretch.last < self._place:
                 log.warning("The records were restored or replaced; the answers kept ready are made anew")
                 self._keeping.forget(self._issuers)
-                self._place, self._witness, self._walked_to, self._told = 0, None, b"", []
+                self._place, self._witness, self._walked_to, self._told = 0, None, b"", frozenset()
                 continue
             is_whole, is_news = stretch.until == stretch.last, stretch.until != self._place
-            if is_news or stretch.changes != self._told:
-                self._take_in(stretch, sign=is_whole)
-            self._told = stretch.changes if is_whole else []
+            news = [change for change in stretch.changes if change not in self._told]
+            if is_news or news:
+                self._take_in(stretch._replace(changes=news), sign=is_whole)
+            self._told = frozenset(stretch.changes)
             if is_whole:
                 self._keeping.beat(moment)
                 self.read_at = self._clock.now()
-            if is_whole or not is_news:
+                return
+            if not is_news:
+                self._tell_of_no_end(moment)
                 return
 
     def refresh(self, seconds: float) -> bool:
@@ -127,6 +132,14 @@ class Keeper:
         if issuer not in self._strangers:
             self._strangers.add(issuer)
             log.error("ALARM: %s issued certificates, but this machine's configuration does not know it", issuer)
+
+    def _tell_of_no_end(self, moment: float) -> None:
+        if moment - self._alarmed >= _SECONDS_BETWEEN_ALARMS:
+            self._alarmed = moment
+            log.error(
+                "ALARM: a transaction is open in the database cluster for so long that changes cannot be put in order; "
+                "OCSP asks the records meanwhile"
+            )
 
     def _begin_walk(self) -> None:
         now = self._clock.now()

@@ -31,13 +31,13 @@ _END = Statement(
 )
 _NEWEST_ENTRY = Statement(select(_a.id).order_by(Arrival().desc()).limit(1))
 _ENTRY = Statement(select(_a.id).where(_a.id == bindparam("entry")))
-_AFTER = (
-    select(_c.issuer, _c.serial, _c.status, _c.revoked_at, _c.reason, _c.not_after)
-    .where(_c.place > bindparam("after"))
-    .order_by(_c.place)
+_AFTER = select(_c.issuer, _c.serial, _c.status, _c.revoked_at, _c.reason, _c.not_after).where(
+    _c.place > bindparam("after")
 )
-_BETWEEN = Statement(_AFTER.where(_c.place <= bindparam("until")))
-_BEYOND = Statement(_AFTER.limit(bindparam("most")))
+_BETWEEN = Statement(_AFTER.where(_c.place <= bindparam("until")).order_by(_c.place))
+_BEYOND = Statement(_AFTER.order_by(_c.revoked_at.is_(None), _c.place).limit(bindparam("most")))
+_MOST_BEYOND = 5000
+"""Of those that are told again and again: what comes in minutes, while somebody's transaction is open."""
 
 
 class Standing(NamedTuple):
@@ -66,8 +66,8 @@ class Stretch(NamedTuple):
 def since(connection: Connection, after: int, most: int, witness: str | None = None) -> Stretch:
     """Return about `most` changes after a place; a last place of 0 when the witness is not here.
 
-    At the end it also tells what cannot be put in its order yet, because an older transaction still runs; that is told
-    again until it can. One that was stopped must keep no revocation from being seen.
+    At the end it also tells what cannot be put in its order yet, because an older transaction still runs, revocations
+    first; that is told again until it can. One that was stopped must keep no revocation from being seen.
     """
     if witness is not None and _ENTRY.one(connection, entry=witness) is None:
         return Stretch(0, 0, [])
@@ -77,9 +77,9 @@ def since(connection: Connection, after: int, most: int, witness: str | None = N
     until = last if end is None else end[0]
     rows = _BETWEEN.all(connection, after=after, until=until)
     if until == last:
-        beyond = _BEYOND.all(connection, after=last, most=most)
+        beyond = _BEYOND.all(connection, after=last, most=_MOST_BEYOND)
         rows += beyond
-        last += len(beyond) == most  # more than can be told again and again: there is no end
+        last += len(beyond) == _MOST_BEYOND  # more than can be told again and again: there is no end
     return Stretch(until, last, [_standing(*row) for row in rows], "" if newest is None else newest[0])
 
 

@@ -75,12 +75,18 @@ def test_reading_on_from_what_was_told_meanwhile_misses_nothing(bureau: Bureau) 
     assert told == {first, second}
 
 
-def test_more_than_is_asked_for_is_no_end(bureau: Bureau) -> None:
+def test_of_more_than_can_be_told_again_and_again_revocations_come_first_and_there_is_no_end(
+    bureau: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standings, "_MOST_BEYOND", 2)
     place = since(bureau, 0).until
     with older(bureau):
-        revoked(bureau, 1)
-        revoked(bureau, 2)
-        stretch = since(bureau, place, 2)
-        is_held_back = isinstance(located(bureau.folder), Cluster)
-        assert (stretch.until < stretch.last) == is_held_back
-        assert len(stretch.changes) == 2
+        bureau.fetch("F123456-003")
+        serials = [revoked(bureau, 1), revoked(bureau, 2)]
+        stretch = since(bureau, place)
+    if isinstance(located(bureau.folder), Cluster):
+        assert stretch.until < stretch.last
+        assert [each.serial for each in stretch.changes] == serials
+    else:
+        assert stretch.until == stretch.last
+        assert len(stretch.changes) == 3

@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from cryptography.x509.ocsp import OCSPCertStatus
 
 from ca_server.store.standings import Stretch
@@ -37,7 +38,28 @@ def test_what_cannot_be_put_in_its_order_yet_is_told_at_once_and_signed_once(sta
     assert stand.keeping.place() == 2
 
 
-def test_when_more_waits_than_can_be_told_again_and_again_nothing_is_called_current(stand: Stand) -> None:
-    stand.register.since = lambda *_: Stretch(0, 1, [])  # type: ignore[method-assign]
+def test_what_was_told_is_not_signed_again_for_what_comes_after_it(stand: Stand) -> None:
+    since = stand.register.since
+
+    def held_back(after: int, most: int, witness: str | None = None) -> Stretch:
+        return since(after, most, witness)._replace(until=0, last=0)
+
+    stand.register.since = held_back  # type: ignore[method-assign]
+    stand.register.set(5, HOLD, at=stand.clock.now())
     stand.keeper.follow()
+    before = stand.kept(5)
+    stand.clock.pass_by(minutes=1)
+    stand.register.set(6, HOLD, at=stand.clock.now())
+    stand.keeper.follow()
+    assert_ready(stand, 6, REVOKED)
+    assert stand.kept(5) == before
+
+
+def test_when_more_waits_than_can_be_told_again_and_again_nothing_is_called_current_and_a_person_is_told_once(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand.register.since = lambda *_: Stretch(0, 1, [])  # type: ignore[method-assign]
+    for _ in range(3):
+        stand.keeper.follow()
     assert not stand.keeping.look(b"none", time.monotonic())[1]
+    assert [record.getMessage()[:30] for record in caplog.records] == ["ALARM: a transaction is open i"]
