@@ -41,6 +41,12 @@ def the_log() -> Iterator[None]:
             root.removeHandler(each)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Have one worker more than cores, for tests wait for the processes that they start."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Name the one place of the run's PostgreSQL, which whoever asks first begins there."""
     if not hasattr(config, "workerinput"):
