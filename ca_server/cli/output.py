@@ -96,13 +96,14 @@ def _code_of(error: Exception) -> int | None:
     """Return the exit code of a foreseen error, None for any other; its imports wait until one is met."""
     from ca_server.errors import Refusal, TryLater
     from ca_server.responder.supervisor import DidNotStart
-    from ca_server.store import Conflict, Overloaded, StoreError
+    from ca_server.store import Conflict, Locked, Overloaded, StoreError
     from keys.errors import KeysError
 
     codes: tuple[tuple[type[Exception], int], ...] = (
         (Refusal, REFUSED),
         (TryLater, LATER),
         (Overloaded, LATER),
+        (Locked, LATER),
         (Conflict, LATER),
         (StoreError, FAILURE),
         (BadConfiguration, FAILURE),

@@ -2,7 +2,8 @@
 
     StoreError
     ├── Overloaded       too many wait, or a conflict could not be resolved in time: try again
-    ├── Unavailable      the database cannot be used: disk full, I/O error, locked, closed
+    ├── Unavailable      the database cannot be used: disk full, I/O error, closed
+    │   ├── Locked       another process has been writing for longer than anybody waits: try again
     │   └── Unsure       it went away while it committed: whether the operation was kept is not known
     ├── Conflict         a guarded update met another state than it expected
     ├── Duplicate        a value that must be unique is taken
@@ -23,8 +24,6 @@ from ca_server.whereabouts import Whereabouts
 
 _TAKEN = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID}
 _UNUSABLE = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_IOERR,
@@ -34,9 +33,11 @@ _UNUSABLE = {
     sqlite3.SQLITE_PROTOCOL,
     sqlite3.SQLITE_NOTADB,
 }
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _TRIGGER = sqlite3.SQLITE_CONSTRAINT_TRIGGER
 """None of ours: somebody made the database refuse."""
 _TAKEN_STATE = "23505"
+_LOCKED_STATE = "55P03"
 _UNUSABLE_STATES = (
     "08",  # the connection
     "25006",  # a standby, which takes no writes
@@ -45,7 +46,6 @@ _UNUSABLE_STATES = (
     "3D",  # no such database
     "42501",  # not our tables
     "53",  # disk full, memory, connections
-    "55P03",  # a lock that was waited for too long
     "57",  # stopped, starting, or a statement that took too long
     "58",  # input and output
     "P0001",  # a trigger, which is none of ours
@@ -63,6 +63,10 @@ class Overloaded(StoreError):
 
 class Unavailable(StoreError):
     """The database cannot be used now; nothing of the operation was kept."""
+
+
+class Locked(Unavailable):
+    """Another process has been writing for longer than anybody waits; nothing of the operation was kept."""
 
 
 class Unsure(Unavailable):
@@ -92,13 +96,15 @@ def sqlstate(error: BaseException | None) -> str:
 
 
 def translated(error: BaseException) -> BaseException:
-    """Return Duplicate or Unavailable, caused by `error`, where the driver's error means that; else `error` itself."""
+    """Return Duplicate, Locked or Unavailable, caused by `error`, where the driver means that; else `error` itself."""
     driver = error.orig if isinstance(error, DBAPIError) else error
     code: int = getattr(driver, "sqlite_errorcode", sqlite3.SQLITE_OK)
     state: str = getattr(driver, "sqlstate", None) or ""
     told: StoreError
     if code in _TAKEN or state == _TAKEN_STATE:
         told = Duplicate(str(driver))
+    elif code & 0xFF in _LOCKED or state == _LOCKED_STATE:
+        told = Locked(sentence("Somebody else is writing into the records now; try again in a moment."))
     elif code & 0xFF in _UNUSABLE or code == _TRIGGER or state.startswith(_UNUSABLE_STATES):
         told = Unavailable(sentence("The database cannot be used now: {driver}", driver=driver))
     else:

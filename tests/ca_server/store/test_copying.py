@@ -9,9 +9,8 @@ from sqlalchemy import select
 
 from ca_server.store import (
     Connection,
-    Overloaded,
+    Locked,
     SynchronousDatabase,
-    Unavailable,
     applications,
     audit,
     copying,
@@ -149,7 +148,7 @@ def test_nothing_is_decided_in_records_that_move(
         if not tried:
             tried.append(done)
             records = SynchronousDatabase(moved[0])
-            with pytest.raises((Overloaded, Unavailable)):
+            with pytest.raises(Locked):
                 records.write(audit.record, 1, "officer:1", "application approved", "application:1")
             records.close()
 
