@@ -49,7 +49,7 @@ class Responder:
         try:
             async with asyncio.timeout(_SECONDS_FOR_A_BODY):
                 encoded = await request.read()
-        except TimeoutError as error:
+        except (TimeoutError, ConnectionError) as error:  # or whoever asked hung up
             raise web.HTTPRequestTimeout from error
         except web.HTTPRequestEntityTooLarge:
             encoded = b""  # no request is so long

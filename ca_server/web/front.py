@@ -189,13 +189,16 @@ def _octets(response: web.StreamResponse) -> int | None:
 
 
 async def _body(request: web.Request) -> bytes:
-    """Return the body. Raises HTTPRequestTimeout when it does not arrive in time; most came with their header."""
+    """Return the body, which mostly came with its header.
+
+    Raises HTTPRequestTimeout when it does not arrive in time, or whoever sent it hung up before its end.
+    """
     if request.content.is_eof():
         return await request.read()
     try:
         async with asyncio.timeout(_SECONDS_FOR_A_BODY):
             return await request.read()
-    except TimeoutError as error:
+    except (TimeoutError, ConnectionError) as error:
         raise web.HTTPRequestTimeout from error
 
 

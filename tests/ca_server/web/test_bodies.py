@@ -1,6 +1,7 @@
 """A body may be so large and take so long: 64 KiB for a JWS, ten seconds for every one."""
 
 import asyncio
+import logging
 
 import pytest
 from cryptography.x509.ocsp import OCSPResponseStatus, load_der_ocsp_response
@@ -47,6 +48,25 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     writer.write(head.encode() + b"9")
     assert (await asyncio.wait_for(reader.readline(), 1)).startswith(b"HTTP/1.1 408 ")
     writer.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "header"),
+    [("/acme/new-order", "Content-Length: 9"), ("/ocsp", "Transfer-Encoding: chunked")],
+    ids=["JWS", "OCSP"],
+)
+async def test_who_hangs_up_before_the_end_of_a_body_is_no_error_of_ours(
+    office: Office, caplog: pytest.LogCaptureFixture, path: str, header: str
+) -> None:
+    client = office.plain if path == "/ocsp" else office.public
+    url: URL = client.make_url("")
+    _, writer = await asyncio.open_connection(url.host, url.port)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/jose+json\r\n{header}\r\n\r\n"
+    writer.write(head.encode() + b"9")
+    await asyncio.sleep(0.1)
+    writer.transport.abort()
+    await asyncio.sleep(0.1)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 async def test_a_plain_ocsp_request_that_stays_in_pieces_is_given_up(
