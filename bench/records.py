@@ -102,6 +102,8 @@ class _Patterns:
                     _turn(cells, population, place)
                 elif table is tables.seat:
                     cells["number"] = int(names["cn"][8:])
+                elif table is tables.audit:  # before all places in the tree, which does not know them
+                    cells["place"] = -1 - (place * len(patterns) + number)
                 yield list(cells.values())
 
     def _changing(self, table: Table, row: Cells) -> list[tuple[str, str]]:

@@ -66,6 +66,11 @@ def day_in_tokyo(now: int) -> datetime.date:
     return datetime.datetime.fromtimestamp(now, TOKYO).date()
 
 
+def minute_in_tokyo(now: int) -> str:
+    """Return the minute of Japan that `now` falls on, for people: 2026-12-22 09:05."""
+    return datetime.datetime.fromtimestamp(now, TOKYO).strftime("%Y-%m-%d %H:%M")
+
+
 def start_of_day_in_tokyo(day: datetime.date) -> int:
     """Return the moment at which `day` begins in Japan, when what is due on it may be carried out."""
     return int(datetime.datetime.combine(day, datetime.time(), TOKYO).timestamp())

@@ -14,7 +14,7 @@ from ca_server.authority.hierarchy import HierarchyProfile, make_ocsp_signer
 from ca_server.authority.signer import Signer
 from ca_server.clock import DAY
 from ca_server.config import Config, IssuingAuthority
-from ca_server.language import sentence
+from ca_server.language import cause, sentence
 from keys.errors import KeystoreError
 from keys.generate import generate
 from keys.keystore import load_key, save_key, write_private
@@ -31,7 +31,7 @@ def passphrase(path: Path | None) -> str | None:
         return path.read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise KeystoreError(
-            sentence("The passphrase file {path} cannot be read: {error}", path=path, error=error)
+            sentence("The passphrase file {path} cannot be read: {error}", path=path, error=cause(error))
         ) from error
 
 
@@ -45,7 +45,7 @@ def load_certificate(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise KeystoreError(sentence("{path} holds no certificate: {error}", path=path, error=error)) from error
+        raise KeystoreError(sentence("{path} holds no certificate: {error}", path=path, error=cause(error))) from error
 
 
 def feed_token(config: Config) -> str | None:

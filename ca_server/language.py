@@ -6,7 +6,9 @@ reader. The catalogue `catalogues/ja.po` (gettext's format) is read only when Ja
 costs more than the rest of the start.
 """
 
+import errno
 import functools
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,6 +44,25 @@ class Sentence(str):
 def sentence(template: str, /, **facts: object) -> Sentence:
     """Return the sentence; a fact that is a sentence or a word of a vocabulary is said in the reader's language too."""
     return Sentence(template, facts)
+
+
+_CAUSES: Final = {
+    os.strerror(number): said
+    for number, said in {
+        errno.ENOENT: sentence("there is no such file or folder"),
+        errno.EACCES: sentence("it may not be used by this login"),
+        errno.EISDIR: sentence("it is a folder"),
+        errno.EEXIST: sentence("it is there already"),
+        errno.ENOSPC: sentence("the disk is full"),
+        errno.EADDRINUSE: sentence("another program uses this address"),
+    }.items()
+}
+
+
+def cause(error: object) -> object:
+    """Return why a file could not be used, as a sentence where that is usual: of an error, or of the system's words."""
+    words = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return _CAUSES.get(str(words), words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from ca_server import keyring
 from ca_server.config import Config
 from ca_server.domain.approvals import OfficerKey, Trust
 from ca_server.errors import Invalid, NotFound
-from ca_server.language import sentence
+from ca_server.language import cause, sentence
 from ca_server.operations.publication import place
 from keys.errors import KeysError, KeystoreError
 from keys.policy import require_strong, spki_sha256
@@ -147,7 +147,7 @@ def read_public(path: Path) -> bytes:
         key = load_pem_public_key(path.read_bytes())
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise KeystoreError(
-            sentence("{path} holds no public key in PEM (BEGIN PUBLIC KEY): {error}", path=path, error=error)
+            sentence("{path} holds no public key in PEM (BEGIN PUBLIC KEY): {error}", path=path, error=cause(error))
         ) from error
     require_strong(key)  # type: ignore[arg-type]  # it refuses other kinds
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -139,9 +139,14 @@ class _Attempt:
         try:
             return await self._twice()
         except Problem as problem:
-            if problem.extra.get("reason") in _DEAD_URL:
+            if problem.extra.get("reason") in _DEAD_URL or self._is_unknown(problem):
                 self.store.discard(self.folder)
             raise
+
+    def _is_unknown(self, problem: Problem) -> bool:
+        """Tell whether the server refused the URL itself, of which it says no more, and not the password."""
+        refused = problem.type is ProblemType.UNAUTHORIZED and not {"reason", "triesLeft"} & problem.extra.keys()
+        return refused and self.folder.record().account is None
 
     async def _twice(self) -> SeatFolder:
         try:

@@ -51,10 +51,11 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class NotDue:
-    """The live certificate will do until `due_at`."""
+    """The live certificate will do until `due_at`; the server has just refused to renew it before, if `refused`."""
 
     generation: Generation
     due_at: datetime
+    refused: bool = False
 
 
 async def decide(
@@ -65,6 +66,8 @@ async def decide(
     Raises NeedsPerson when the certificate is revoked or lapsed, TryLater when the server is away.
     """
     live = _live(folder)
+    if live.revoked_at() is not None:
+        raise _revoked(folder)
     memory = recall(folder, identifier(live.certificate()))
     if force:
         return Due(live)
@@ -149,7 +152,7 @@ async def _opening(live: Generation, folder: SeatFolder, memory: Memory, setting
     """Return when a certificate that it is too early to renew will be due, by the window; tomorrow at the earliest."""
     asked = await _asked(folder, memory, settings, tell)
     remember(folder, asked)
-    return NotDue(live, max(_moment(asked, live.certificate()), now() + _DAY))
+    return NotDue(live, max(_moment(asked, live.certificate()), now() + _DAY), refused=True)
 
 
 async def _renewed(folder: SeatFolder, memory: Memory, transport: Transport) -> Generation:
@@ -206,6 +209,15 @@ def _live(folder: SeatFolder) -> Generation:
     live = folder.live()
     assert live is not None  # noqa: S101  a seat has a certificate
     return live
+
+
+def _revoked(folder: SeatFolder) -> NeedsPerson:
+    return NeedsPerson(
+        "revoked",
+        sentence("{cn} was revoked on this PC, and what is revoked is not renewed."),
+        sentence("`warifu delete {cn}` removes it. If you still need one, your administrator applies for a new one."),
+        facts={"cn": folder.path.name},
+    )
 
 
 def _nothing_to_renew(folder: SeatFolder) -> NeedsPerson:

@@ -41,7 +41,7 @@ class CofferWriter:
 
     def __init__(self, file: BinaryIO, passphrases: Sequence[str]) -> None:
         if any(len(each) < SHORTEST_PASSPHRASE for each in passphrases):
-            raise KeystoreError(f"A passphrase needs {SHORTEST_PASSPHRASE} characters or more.")
+            raise KeystoreError("A passphrase needs {count} characters or more.", count=SHORTEST_PASSPHRASE)
         if len(set(passphrases)) < len(passphrases):
             raise KeystoreError("Two people have two different passphrases.")
         head = _MAGIC + bytes((len(passphrases),)) + os.urandom(_SALT_BYTES)
@@ -80,7 +80,9 @@ class CofferReader:
             raise SealBroken("This is no backup of Warifu, or one of a newer version.")
         count = head[len(_MAGIC)]
         if count != len(passphrases):
-            raise WrongPassphrase(f"This file opens with {count} passphrases, not with {len(passphrases)}.")
+            raise WrongPassphrase(
+                "This file opens with {wanted} passphrases, not with {given}.", wanted=count, given=len(passphrases)
+            )
         self._cipher = _cipher(head, passphrases)
         self._file = file
         self._ahead = file.read(_PIECE + _TAG)

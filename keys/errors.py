@@ -1,4 +1,4 @@
-"""What can go wrong with a key, each with a sentence that a person can act on.
+"""What can go wrong with a key, each with a sentence that a person can act on, and the facts in it apart.
 
 KeysError
 ├── UnsupportedKey      a kind of key that this service does not take
@@ -12,7 +12,15 @@ KeysError
 
 
 class KeysError(Exception):
-    """Stands above every error of this package, so that an edge can catch them together."""
+    """Stands above every error of this package, so that an edge can catch them together.
+
+    `template` and `facts` are there for whoever says the sentence in another language.
+    """
+
+    def __init__(self, template: str = "", **facts: object) -> None:
+        super().__init__(template.format_map(facts) if facts else template)
+        self.template = template
+        self.facts = facts
 
 
 class UnsupportedKey(KeysError):

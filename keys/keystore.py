@@ -62,9 +62,9 @@ def private_file(path: Path, *, replace: bool = False) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)
     except FileExistsError as error:
-        raise KeystoreError(f"{path} exists already and is not overwritten.") from error
+        raise KeystoreError("{path} exists already and is not overwritten.", path=path) from error
     except OSError as error:
-        raise KeystoreError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise KeystoreError("{path} cannot be written: {why}.", path=path, why=error.strerror or error) from error
 
 
 def save_key(path: Path, key: PrivateKey, passphrase: str | bytes | None, *, replace: bool = False) -> None:
@@ -89,12 +89,12 @@ def load_key(path: Path, passphrase: str | bytes | None) -> PrivateKey:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise KeystoreError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise KeystoreError("{path} cannot be read: {why}.", path=path, why=error.strerror or error) from error
     encrypted = b"ENCRYPTED" in content
     if encrypted and passphrase is None:
-        raise WrongPassphrase(f"{path} is encrypted and needs its passphrase.")
+        raise WrongPassphrase("{path} is encrypted and needs its passphrase.", path=path)
     if not encrypted and passphrase is not None:
-        raise KeystoreError(f"{path} is not encrypted, although a passphrase was given for it.")
+        raise KeystoreError("{path} is not encrypted, although a passphrase was given for it.", path=path)
     try:
         key = load_pem_private_key(content, None if passphrase is None else _octets(passphrase))
         kind_of(key.public_key())
@@ -102,8 +102,8 @@ def load_key(path: Path, passphrase: str | bytes | None) -> PrivateKey:
         raise
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         if encrypted:
-            raise WrongPassphrase(f"{path} does not open with this passphrase, or is damaged.") from error
-        raise KeystoreError(f"{path} holds no private key in PEM that can be read.") from error
+            raise WrongPassphrase("{path} does not open with this passphrase, or is damaged.", path=path) from error
+        raise KeystoreError("{path} holds no private key in PEM that can be read.", path=path) from error
     return key  # type: ignore[return-value]  # kind_of has refused every other class
 
 

@@ -106,7 +106,7 @@ def verify_note(note: str, keys: Iterable[NoteKey]) -> str:
             try:
                 key.public.verify(octets[_ID_LENGTH:], octets_signed)
             except InvalidSignature as error:
-                raise BadSignature(f"The note was not signed by {name}, or was changed since.") from error
+                raise BadSignature("The note was not signed by {name}, or was changed since.", name=name) from error
             signed = True
     if not signed:
         raise BadSignature("The note bears no signature of a key that is known here.")

@@ -1,7 +1,7 @@
 """What outlived the records: CRLs, believed when their issuing CA signed them, the newest of each; and an audit log."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -9,14 +9,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ca_server.authority import der
 from ca_server.authority.signer import issuer_public_key
-from ca_server.domain.audit_entry import Placed
+from ca_server.domain.audit_entry import Entry, Placed
 from ca_server.errors import Invalid
-from ca_server.language import sentence
+from ca_server.language import cause, sentence
 from ca_server.operations import audit_export
-from ca_server.operations.audit_verification import Altered
+from ca_server.operations.audit_verification import Altered, Examination, Item
 from ca_server.operations.restoration import Chronicle, KeyChange, Listed, Planned, PublishedList, Revoked
 from keys.algorithms import verify
 from keys.errors import KeysError
+from keys.signed_note import NoteKey
 from protocol.names import CommonName
 from protocol.vocabulary import RevocationReason
 
@@ -51,40 +52,60 @@ def newest(
     return found
 
 
-def chronicle(export: Path) -> Chronicle:
+def chronicle(export: Path, keys: Sequence[NoteKey]) -> Chronicle:
     """Return what an exported audit log tells of certificates, seats and officers.
 
-    Raises Invalid when it cannot be read. Whether it is authentic, `warifu-ca audit verify` tells.
+    Raises Invalid when it cannot be read, or is not what one of the keys signed: it ends seats and takes rights.
     """
-    planned: list[Planned] = []
-    ended: set[str] = set()
-    revoked: list[Revoked] = []
-    disabled: list[str] = []
-    keys: list[KeyChange] = []
+    told = _Told()
     try:
-        with export.open(encoding="ascii") as lines:
-            for entry in (item.entry for item in audit_export.read(lines) if isinstance(item, Placed)):
-                detail = json.loads(entry.detail)
-                match entry.action:
-                    case "certificate planned":
-                        planned.append(Planned(str(detail["serial"]), CommonName.parse(entry.subject)))
-                    case "seat revoked":
-                        ended.add(entry.subject)
-                    case "certificates revoked" if entry.subject in ended:  # which follows, and says why
-                        reason = RevocationReason[detail["reason"]]
-                        revoked.append(Revoked(CommonName.parse(entry.subject), reason, entry.at))
-                    case "officer key registered":
-                        keys.append(KeyChange(entry.subject.removeprefix(_OFFICER), str(detail["key"]), entry.at))
-                    case "officer key withdrawn":
-                        keys.append(KeyChange(entry.subject.removeprefix(_OFFICER), None, entry.at))
-                    case "officer disabled":
-                        disabled.append(entry.subject.removeprefix(_OFFICER))
-                        keys.append(KeyChange(disabled[-1], None, entry.at))
-    except (OSError, ValueError, KeyError, TypeError, Altered) as error:
-        raise Invalid(
-            {"audit-export": sentence("{path} cannot be used: {why}.", path=export, why=str(error))}
-        ) from error
-    return Chronicle(planned, revoked, disabled, keys)
+        with export.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+            verified = Examination(keys).take(told.noting(audit_export.read(audit_export.lines_of(lines))))
+    except Altered as error:
+        raise _no_export(export, error.args[0]) from error
+    except OSError as error:
+        raise _no_export(export, cause(error)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _no_export(export, sentence("This file is no export of an audit log.")) from error
+    until = 0 if verified.newest is None else verified.newest.at
+    return Chronicle(told.planned, told.revoked, told.disabled, told.keys, until)
+
+
+class _Told:
+    """What was told up to an entry."""
+
+    def __init__(self) -> None:
+        self.planned: list[Planned] = []
+        self.revoked: list[Revoked] = []
+        self.disabled: list[str] = []
+        self.keys: list[KeyChange] = []
+        self._ended: set[str] = set()
+
+    def noting(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield the items, each noted."""
+        for item in items:
+            if isinstance(item, Placed):
+                self._note(item.entry)
+            yield item
+
+    def _note(self, entry: Entry) -> None:
+        detail, subject = json.loads(entry.detail), entry.subject
+        officer = subject.removeprefix(_OFFICER)
+        match entry.action:
+            case "certificate planned":
+                self.planned.append(Planned(str(detail["serial"]), CommonName.parse(subject)))
+            case "seat revoked":
+                self._ended.add(subject)
+            case "certificates revoked" if subject in self._ended:  # which follows, and says why
+                reason = RevocationReason[detail["reason"]]
+                self.revoked.append(Revoked(CommonName.parse(subject), reason, entry.at))
+            case "officer key registered":
+                self.keys.append(KeyChange(officer, str(detail["key"]), entry.at))
+            case "officer key withdrawn":
+                self.keys.append(KeyChange(officer, None, entry.at))
+            case "officer disabled":
+                self.disabled.append(officer)
+                self.keys.append(KeyChange(officer, None, entry.at))
 
 
 def _read(path: Path, issuers: Mapping[str, x509.Certificate]) -> tuple[PublishedList, bytes]:
@@ -98,7 +119,7 @@ def _read(path: Path, issuers: Mapping[str, x509.Certificate]) -> tuple[Publishe
         next_update = crl.next_update_utc or crl.last_update_utc
         entries = tuple(_listed(each) for each in crl)
     except OSError as error:
-        raise _unfit(path, sentence("it cannot be read: {error}", error=error.strerror or error)) from error
+        raise _unfit(path, sentence("it cannot be read: {error}", error=cause(error))) from error
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
         raise _unfit(path, sentence("it is no CRL of ours")) from error
     if issuer is None:
@@ -127,6 +148,10 @@ def _listed(entry: x509.RevokedCertificate) -> Listed:
     except x509.ExtensionNotFound:  # RFC 5280 §5.3.1: left out when unspecified
         word = RevocationReason.unspecified.name
     return Listed(f"{entry.serial_number:x}", der.seconds(entry.revocation_date_utc), RevocationReason[word])
+
+
+def _no_export(path: Path, why: object) -> Invalid:
+    return Invalid({"audit-export": sentence("{path} cannot be used: {why}", path=path, why=why)})
 
 
 def _unfit(path: Path, why: str) -> Invalid:

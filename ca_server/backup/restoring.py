@@ -23,6 +23,7 @@ from ca_server.authority.crl import entry_of_records
 from ca_server.backup import contents, lists
 from ca_server.backup.unpacking import unpack
 from ca_server.backup.writing import KEYS, RECORDS, Progress, Sheet
+from ca_server.checkpoint_key import published_keys
 from ca_server.clock import rfc3339
 from ca_server.config import Config
 from ca_server.errors import NotAllowed
@@ -60,6 +61,8 @@ class Restored:
     outcome: restoration.Outcome
     elsewhere: Mapping[Path, Path]
     """What the configuration names by a whole path at which it does not lie, and where it lies."""
+    told_until: int
+    """Up to which moment the exported audit log told, 0 without one."""
     checkpoint: Path | None
     """Where the checkpoint of the audit log lies now that was published last before the backup."""
     on_cluster: bool
@@ -83,7 +86,8 @@ def restore(wanted: Wanted, now: int, progress: Progress) -> Restored:
         config = contents.moved(named, then)
         database = config.server.database
         assert isinstance(database, Path)  # noqa: S101 - as it was moved
-        outcome = _made_safe(config, database, wanted, sheet, now)
+        told = _told(config, wanted)
+        outcome = _made_safe(config, database, wanted, told, sheet, now)
         checkpoint = _set_checkpoint_aside(config, sheet)
         _open_what_is_public(config, beside)
         displaced = contents.displaced(named, then, wanted.folder)
@@ -91,7 +95,7 @@ def restore(wanted: Wanted, now: int, progress: Progress) -> Restored:
         _put_in_place(beside, wanted.folder, sheet.config)
     on_cluster = not isinstance(named.server.database, Path)
     kept = None if checkpoint is None else wanted.folder / checkpoint.relative_to(beside)
-    return Restored(wanted.folder / sheet.config, sheet.made_at, outcome, elsewhere, kept, on_cluster)
+    return Restored(wanted.folder / sheet.config, sheet.made_at, outcome, elsewhere, told.until, kept, on_cluster)
 
 
 @contextlib.contextmanager
@@ -134,7 +138,15 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _made_safe(config: Config, database: Path, wanted: Wanted, sheet: Sheet, now: int) -> restoration.Outcome:
+def _told(config: Config, wanted: Wanted) -> restoration.Chronicle:
+    if wanted.audit_export is None:
+        return restoration.Chronicle()
+    return lists.chronicle(wanted.audit_export, published_keys(config))
+
+
+def _made_safe(
+    config: Config, database: Path, wanted: Wanted, told: restoration.Chronicle, sheet: Sheet, now: int
+) -> restoration.Outcome:
     snapshot.require_whole(database)
     migrations.upgrade(database)
     authorities = keyring.load_authorities(config, now)
@@ -142,7 +154,6 @@ def _made_safe(config: Config, database: Path, wanted: Wanted, sheet: Sheet, now
     sealer = keyring.load_sealer(config)
     issuers = {each.name: each.signer.certificate for each in authorities}
     newest = _newest_lists(config, issuers, wanted)
-    told = restoration.Chronicle() if wanted.audit_export is None else lists.chronicle(wanted.audit_export)
     keys = OfficerKeys(config.applications.officer_keys)
     since = {change.officer: change.sha256 for change in told.keys if change.at >= sheet.made_at}
     superseded = [each for officer, last in since.items() if (each := keys.in_use(officer)) and each.sha256 != last]

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from ca_server.backup.writing import SHEET, Progress, Sheet
-from ca_server.language import sentence
+from ca_server.language import cause, sentence
 from keys.coffer import CofferReader
 from keys.errors import KeysError, KeystoreError, SealBroken
 
@@ -30,7 +30,7 @@ def unpack(backup: Path, kind: str, passphrases: Sequence[str], folder: Path, pr
     except KeysError as error:
         raise type(error)(sentence("{path}: {why}", path=backup, why=error.args[0])) from error
     except (tarfile.TarError, UnicodeDecodeError) as error:
-        raise SealBroken(sentence("{path} holds no backup: {error}", path=backup, error=error)) from error
+        raise SealBroken(sentence("{path} holds no backup: {error}", path=backup, error=cause(error))) from error
     except OSError as error:
         raise KeystoreError(
             sentence("{path} cannot be unpacked: {error}", path=backup, error=error.strerror or error)

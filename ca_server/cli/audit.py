@@ -118,6 +118,7 @@ def export(output: Path) -> None:
     are in it as long as they are kept.
     """
     from ca_server.operations import audit_export
+    from ca_server.store import audit_tree
 
     records = open_records(settings().config())
     with _new(output) as file:
@@ -126,10 +127,11 @@ def export(output: Path) -> None:
         except BaseException:
             output.unlink()  # a part of a log looks like one that was cut
             raise
-    answer(
-        {"entries": count, "path": str(output)},
-        [sentence("{path} has {count} entries.", path=output, count=count)],
-    )
+    later = records.read(audit_tree.count_placed) + records.read(audit_tree.count_waiting) - count
+    words = [sentence("{path} has {count} entries.", path=output, count=count)]
+    if later > 1:  # one is the entry of this reading
+        words.append(sentence("  {count} later ones are not in it: no checkpoint stands for them yet.", count=later))
+    answer({"entries": count, "later": later, "path": str(output)}, words)
 
 
 @audit.command()

@@ -1,11 +1,10 @@
 """`warifu-ca audit list`: entries as people read them."""
 
-import datetime
 from collections.abc import Mapping
 from typing import Any
 
 from ca_server.cli.output import answer_table
-from ca_server.clock import TOKYO, rfc3339, start_of_day_in_tokyo
+from ca_server.clock import minute_in_tokyo, rfc3339, start_of_day_in_tokyo
 from ca_server.domain.timeline import ACTIONS
 from ca_server.language import sentence
 from ca_server.store import SynchronousDatabase, audit, officers
@@ -34,7 +33,7 @@ def _document(row: Row, names: Mapping[str, str]) -> dict[str, object]:
 
 def _cells(row: Row, names: Mapping[str, str]) -> tuple[str, ...]:
     number = "" if row.place is None else str(row.place)
-    when = f"{datetime.datetime.fromtimestamp(row.at, TOKYO):%Y-%m-%d %H:%M}"
+    when = minute_in_tokyo(row.at)
     what = ACTIONS.get(row.action) or escaped(row.action)
     if row.result == audit.REFUSED:
         what = sentence("{what}: refused", what=what)

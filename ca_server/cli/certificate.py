@@ -8,10 +8,11 @@ from ca_server import store
 from ca_server.authority.crl import entry_of_records
 from ca_server.cli.front import Group
 from ca_server.cli.options import acting, common, now, officer_option, open_records, patient, settings
-from ca_server.cli.output import LATER, Stop, answer, answer_table
-from ca_server.clock import rfc3339
+from ca_server.cli.output import LATER, Stop, answer, answer_table, spoken
+from ca_server.clock import minute_in_tokyo, rfc3339
 from ca_server.domain.certificates import Certificate, CertificateStatus
 from ca_server.domain.reasons import Reason
+from ca_server.domain.timeline import ACTIONS
 from ca_server.errors import AlreadyRevoked, Invalid, NotFound
 from ca_server.language import sentence
 from ca_server.operations import revocation, suspension
@@ -89,7 +90,7 @@ def show(cn: str) -> None:
         )
         for one in issued
     ]
-    words += [f"  {rfc3339(when)} {what}" for when, _, what, _ in history]
+    words += [f"  {minute_in_tokyo(when)} {spoken(ACTIONS.get(what, what))}" for when, _, what, _ in history]
     answer(whole, words)
 
 

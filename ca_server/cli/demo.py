@@ -99,8 +99,9 @@ class _Stage:
             command, capture_output=True, text=True, env=self._environment, input=stdin, timeout=60, check=False
         )
         said = (done.stdout + done.stderr).replace(str(self.folder), "…").splitlines()
-        for line in [line for line in said if line.strip()][:show]:
-            click.echo(f"    {line.rstrip()}")
+        lines = [line.rstrip() for line in said if line.strip()]
+        for line in [*lines[:show], *(["…"] if 0 < show < len(lines) else [])]:
+            click.echo(f"    {line}")
         if done.returncode != code:
             raise _Failed(f"`{shown}` ended with {done.returncode}.\n{done.stdout}{done.stderr}")
         return done.stdout

@@ -42,7 +42,7 @@ from ca_server.cli.template import render_configuration
 from ca_server.config import load
 from ca_server.errors import Invalid, NotAllowed
 from ca_server.keyring import passphrase
-from ca_server.language import sentence
+from ca_server.language import Sentence, sentence
 from ca_server.operations.publication import place
 from ca_server.pages import TEMPLATES
 from ca_server.store import migrations
@@ -120,9 +120,20 @@ def init(  # noqa: PLR0913 - the questions of a beginning
             sentence("  root, SHA-256: {fingerprint}", fingerprint=fingerprint),
             sentence("  next: warifu-ca --config {config} officer add NAME --role ra", config=config),
             sentence("        warifu-ca --config {config} serve", config=config),
-            sentence("  move the folder root/ and secrets/root.passphrase to a safe: serving does not need them."),
+            _to_the_safe(plan),
         ],
     )
+
+
+def _to_the_safe(plan: Plan) -> Sentence:
+    if plan.passphrase_file is not None:
+        return sentence(
+            "  move the folder root/ to a safe: serving does not need it. {file} opens its key and all others.",
+            file=plan.passphrase_file,
+        )
+    if plan.passphrase is not None:
+        return sentence("  move the folder root/ to a safe: serving does not need it; its passphrase is yours.")
+    return sentence("  move the folder root/ and secrets/root.passphrase to a safe: serving does not need them.")
 
 
 def _require_urls(public_url: str, http_url: str) -> None:

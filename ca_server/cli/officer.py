@@ -10,7 +10,7 @@ from ca_server.domain.approvals import OfficerKey
 from ca_server.domain.officers import Officer, Role, require_name
 from ca_server.errors import Invalid
 from ca_server.ids import new_id
-from ca_server.language import sentence
+from ca_server.language import Sentence, sentence
 from ca_server.officer_keys import OfficerKeys
 from ca_server.operations.officers import register
 from ca_server.store import Connection, Duplicate, audit, officers
@@ -52,10 +52,17 @@ def add(name: str, role: str, os_user: str | None) -> None:
         raise
     except Duplicate as error:
         records.write(_log_refusal, fresh.name)
-        raise Invalid(
-            {"name": sentence("An officer {name!r} is registered already (see `warifu-ca officer list`).", name=name)}
-        ) from error
+        raise Invalid({"name": _taken(records.read(officers.by_name, name))}) from error
     answer(_document(fresh), [sentence("Registered {name} as {role}.", name=fresh.name, role=fresh.role)])
+
+
+def _taken(other: Officer) -> Sentence:
+    if other.disabled_at is not None:
+        return sentence(
+            "{name} is disabled for good, and stays on record for what was decided; choose another name.",
+            name=other.name,
+        )
+    return sentence("An officer {name!r} is registered already (see `warifu-ca officer list`).", name=other.name)
 
 
 def _log_refusal(connection: Connection, name: str) -> None:

@@ -24,6 +24,9 @@ R = TypeVar("R")
 _MOST_TRIES = 6
 
 DEFAULT = "warifu.toml"
+_LOGIN_NUMBER = Path("/proc/self/loginuid")
+"""Set once by PAM (pam_loginuid), for good; see proc(5) and audit."""
+_NOBODY_LOGGED_IN = 2**32 - 1
 
 
 @dataclasses.dataclass
@@ -170,16 +173,26 @@ def not_a_code(text: str) -> Sentence:
 
 
 def login() -> str:
-    """Return the login that runs this command, from the kernel and not from the environment, which anybody sets.
+    """Return the login of the person who runs this command, from the kernel and not from the environment.
 
-    It is the number of one that has no name, as in many containers.
+    Whoever logged in is known by that login through `sudo` and `su` too, by which officers act as the service's
+    account. Where nobody did, as in a service, it is the process's own. One that has no name is told by its number.
     """
     import pwd
 
+    number = _login_number()
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
+        return pwd.getpwuid(number).pw_name
     except KeyError:
-        return str(os.getuid())
+        return str(number)
+
+
+def _login_number() -> int:
+    try:
+        number = int(_LOGIN_NUMBER.read_text("ascii"))
+    except (OSError, ValueError):  # a kernel without audit
+        return os.getuid()
+    return os.getuid() if number == _NOBODY_LOGGED_IN else number
 
 
 def now() -> int:

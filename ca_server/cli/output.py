@@ -13,7 +13,7 @@ import click
 from ca_server.cli.options import Settings, settings
 from ca_server.config import BadConfiguration
 from ca_server.errors import Invalid
-from ca_server.language import Sentence, sentence
+from ca_server.language import Sentence, cause, sentence
 
 DONE, FAILURE, USAGE, LATER, REFUSED, PERSON = range(6)
 
@@ -68,6 +68,8 @@ def _lang(arguments: Sequence[str]) -> str | None:
 
 def _failed(error: Exception, remembered: Settings) -> int:
     """Tell the person what went wrong, and return the exit code."""
+    from keys.errors import KeysError
+
     code = _code_of(error)
     if code is None:
         logging.getLogger(__name__).exception("this was not foreseen")
@@ -82,13 +84,19 @@ def _failed(error: Exception, remembered: Settings) -> int:
             fields = dict(line.partition(": ")[::2] for line in lines if ": " in line)
             summary = say(error.summary)
             _tell(type(error).__name__, "\n  ".join([summary, *lines]), fields, remembered)
-        case OSError(filename=str(name), strerror=str(why)):
+        case KeysError(template=str() as told) if not isinstance(told, Sentence) and (error.facts or "{" not in told):
             _tell(
-                type(error).__name__, say(sentence("{path} cannot be used: {why}", path=name, why=why)), {}, remembered
+                type(error).__name__,
+                say(Sentence(told, {name: cause(fact) for name, fact in error.facts.items()})),
+                {},
+                remembered,
             )
+        case OSError(filename=str(name), strerror=str(why)):
+            words = sentence("{path} cannot be used: {why}", path=name, why=cause(why))
+            _tell(type(error).__name__, say(words), {}, remembered)
         case _:
-            told = error.args[0] if len(error.args) == 1 and isinstance(error.args[0], Sentence) else None
-            _tell(type(error).__name__, say(told or str(error) or type(error).__name__), {}, remembered)
+            own = error.args[0] if len(error.args) == 1 and isinstance(error.args[0], Sentence) else None
+            _tell(type(error).__name__, say(own or str(error) or type(error).__name__), {}, remembered)
     return FAILURE if code is None else code
 
 

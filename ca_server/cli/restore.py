@@ -79,6 +79,7 @@ def restore(  # noqa: PLR0913 - what outlived a CA
         "accounts_ended": outcome.accounts_ended,
         "officers_disabled": outcome.disabled,
         "keys_withdrawn": outcome.withdrawn,
+        "audit_export_until": rfc3339(done.told_until) if done.told_until else None,
         "checkpoint": None if done.checkpoint is None else str(done.checkpoint),
         "elsewhere": {str(path): str(lies) for path, lies in done.elsewhere.items()},
     }
@@ -87,8 +88,15 @@ def restore(  # noqa: PLR0913 - what outlived a CA
     if audit_export is None:
         warn(
             sentence(
-                "No audit export was given: officers who were disabled since the backup, and keys that were withdrawn, "
-                "count again until that is done anew."
+                "No audit export was given: certificates issued since the backup are unknown and stay usable; officers "
+                "who were disabled since, and keys that were withdrawn, count again until that is done anew."
+            )
+        )
+    elif done.told_until < done.made_at:
+        warn(
+            sentence(
+                "The audit export ends at {moment}, before the backup: of what came after that it tells nothing.",
+                moment=rfc3339(done.told_until),
             )
         )
     answer(document, _words(done))
@@ -111,6 +119,8 @@ def _words(done: "Restored") -> list[str]:
             hours=SECONDS_TO_CORRECT // HOUR,
         ),
     ]
+    if done.told_until:
+        words.append(sentence("  the audit log told up to {moment}", moment=rfc3339(done.told_until)))
     if outcome.disabled or outcome.withdrawn:
         words += [
             sentence("  officers disabled anew: {names}", names=", ".join(outcome.disabled) or "—"),

@@ -187,5 +187,6 @@ _WHYS: Mapping[str, Sentence] = {
     Obstacle.LOCKED: sentence("URL is locked"),
     Obstacle.NOT_LOCKED: sentence("URL is not locked"),
     Obstacle.RESENT: sentence("resent too often"),
+    Obstacle.HELD: sentence("mails are held"),
     "unknown": sentence("no such CN"),
 }

@@ -19,7 +19,11 @@ def load(path: Path) -> Config:
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise BadConfiguration(path, [sentence("there is no such file; `warifu-ca init` makes one")]) from error
+        away = sentence("there is no such file; name it by --config FILE, or make one: `warifu-ca init`")
+        raise BadConfiguration(path, [away]) from error
+    except PermissionError as error:
+        closed = sentence("only the service's account may read it; run the command by that one")
+        raise BadConfiguration(path, [closed]) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadConfiguration(path, [sentence("it is not readable TOML: {error}", error=error)]) from error
     faults: list[str] = []

@@ -13,6 +13,8 @@ from enum import StrEnum
 from ca_server.domain.calendar import Calendar
 from ca_server.domain.reasons import ChangeReason
 
+_TO_HIRAGANA = str.maketrans({chr(sign): chr(sign - 0x60) for sign in range(ord("ァ"), ord("ヶ") + 1)})
+
 
 @dataclasses.dataclass(frozen=True)
 class Administrator:
@@ -73,9 +75,14 @@ def is_same_text(one: str, other: str) -> bool:
 
 
 def is_same(one: Administrator, other: Administrator) -> bool:
-    """Tell whether two forms name the same administrator, field by field."""
-    pairs = zip(dataclasses.astuple(one), dataclasses.astuple(other), strict=True)
-    return all(is_same_text(*pair) for pair in pairs)
+    """Tell whether two forms name the same administrator, field by field; katakana reads as hiragana does."""
+    both = (dataclasses.replace(each, furigana=in_hiragana(each.furigana)) for each in (one, other))
+    return all(is_same_text(*pair) for pair in zip(*map(dataclasses.astuple, both), strict=True))
+
+
+def in_hiragana(text: str) -> str:
+    """Return a text whose katakana, of either width, is hiragana."""
+    return unicodedata.normalize("NFKC", text).translate(_TO_HIRAGANA)
 
 
 def _folded(text: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final, TypeVar
 
+from ca_server.domain.administrators import in_hiragana
 from ca_server.domain.mail_address import UnsafeAddress, require_safe_address
 from ca_server.domain.reasons import ChangeReason, Reason
 from ca_server.language import Sentence, japanese, sentence
@@ -24,6 +25,7 @@ _LONGEST_READ: Final = 4 * LONGEST_TEXT  # blanks around and between the words f
 _DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?", re.ASCII)
 _WIDTHS = ("<wide>", "<narrow>")
 _CENTURY = range(2000, 2100)
+_READING = re.compile("[ぁ-ゖー・ ]+")
 _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−ーｰ", "-"))
 
 
@@ -39,6 +41,7 @@ class Content(Enum):
     """What kind of thing a field holds."""
 
     TEXT = auto()
+    FURIGANA = auto()
     CODE = auto()
     CN = auto()
     ADDRESS = auto()
@@ -83,6 +86,14 @@ class Field:
 
 def _text(text: str) -> str:
     return unicodedata.normalize("NFC", text)
+
+
+def _furigana(text: str) -> str:
+    """Return a reading in hiragana; katakana of either width says the same and is understood."""
+    reading = in_hiragana(text)
+    if not _READING.fullmatch(reading):
+        raise Wrong(sentence("Give the reading in hiragana, such as やまだ たろう."))
+    return reading
 
 
 def _narrow(text: str) -> str:
@@ -163,6 +174,7 @@ _CHOICES: dict[Content, type[Reason] | type[ChangeReason]] = {
 }
 _READERS: dict[Content, Callable[[str], Value]] = {
     Content.TEXT: _text,
+    Content.FURIGANA: _furigana,
     Content.CODE: _code,
     Content.CN: _cn,
     Content.ADDRESS: _address,

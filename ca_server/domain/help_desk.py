@@ -8,7 +8,7 @@ import dataclasses
 from enum import StrEnum
 from typing import Final
 
-from ca_server.clock import DAY, day_in_tokyo
+from ca_server.clock import DAY, day_in_tokyo, minute_in_tokyo
 from ca_server.domain.administrators import is_same_text
 from ca_server.domain.attempts import Attempt
 from ca_server.domain.certificates import grace_ends
@@ -43,6 +43,7 @@ class Obstacle(StrEnum):
     LOCKED = "locked"
     NOT_LOCKED = "not-locked"
     RESENT = "resent"
+    HELD = "held"
 
 
 class Declined(NotAllowed):
@@ -134,6 +135,18 @@ class Pair:
                     "`warifu-ca helpdesk replace {cn}`.",
                     cn=self.seat.cn,
                     most=MOST_RESENT,
+                ),
+            )
+
+    def require_not_held(self, held_until: int | None) -> None:
+        """Do nothing unless mails of the pair are held until a moment. Raises Declined."""
+        if held_until is not None:
+            raise Declined(
+                Obstacle.HELD,
+                sentence(
+                    "The mails of {cn} leave at {moment} (Japan) and not before.",
+                    cn=self.seat.cn,
+                    moment=minute_in_tokyo(held_until),
                 ),
             )
 

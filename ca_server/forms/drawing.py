@@ -38,7 +38,7 @@ _A4: Final = 9
 _YELLOW, _WHITE, _RED, _BLUE, _GREY, _PALE = "FFFF99", "FFFFFF", "C00000", "1F4E79", "595959", "F2F2F2"
 _FONTS: Final = {JAPANESE: "Yu Gothic"}
 _TEXT_FORMAT = "@"
-_TEXTS: Final = (Content.TEXT, Content.CODE, Content.CN, Content.ADDRESS)
+_TEXTS: Final = (Content.TEXT, Content.FURIGANA, Content.CODE, Content.CN, Content.ADDRESS)
 _FRAME: Final = Border(*(Side("thin", color="7F7F7F"),) * 4)
 
 

@@ -11,7 +11,7 @@ from openpyxl.worksheet.datavalidation import DataValidation
 
 from ca_server.domain.calendar import NOTICE_DAYS
 from ca_server.domain.fields import LONGEST_TEXT, Content, Field
-from ca_server.domain.forms import APPLIED_ON, FURIGANA, NEW_FURIGANA
+from ca_server.domain.forms import APPLIED_ON
 from ca_server.language import Language, Sentence, sentence
 
 REASONS: Final = {Content.REASON: "revocation_reasons", Content.CHANGE_REASON: "change_reasons"}
@@ -66,15 +66,16 @@ def check(field: Field, cell: str, applied_on: str, most_certificates: int) -> C
         case Content.REASON | Content.CHANGE_REASON:
             return _reason(field.content)
         case Content.TEXT:
-            return _text(field)
+            return _text("")
+        case Content.FURIGANA:
+            return _text(sentence("How the name is read, in hiragana."))
 
 
-def _text(field: Field) -> Check:
-    furigana = field in (FURIGANA, NEW_FURIGANA)
+def _text(hint: str) -> Check:
     return Check(
         "textLength",
         str(LONGEST_TEXT),
-        sentence("How the name is read, in hiragana.") if furigana else "",
+        hint,
         sentence("Give at most {most} characters.", most=LONGEST_TEXT),
         operator="lessThanOrEqual",
         keyboard=_HIRAGANA,

@@ -62,6 +62,7 @@ def resend(
         kind = url if half is MailedHalf.URL else password
         resent = outbox.count_of_half(connection, credential.id, kind) - 1
         pair.require_resendable(resent, now)
+        pair.require_not_held(outbox.held_until(connection, credential.id, now, kind))
         application = seats.application_of(connection, cn)
         tell(connection, cn.institution, kind, now, cn=str(cn), application=application, credential_id=credential.id)
         actor, times_made = caller.by.actor, resent + 1
@@ -99,6 +100,7 @@ def replace(connection: store.Connection, cn: CommonName, caller: Caller, by: Re
     def deed(institution: Institution) -> Done:
         pair = _newest_pair(connection, cn, by.times)
         pair.require_replaceable(now)
+        pair.require_not_held(outbox.held_until(connection, pair.credential.id, now))
         invitation.replace(connection, cn, pair.credential.kind, by.terms, now, caller.by.actor)
         return Done(institution.administrator.email)
 

@@ -89,6 +89,8 @@ class Chronicle:
     disabled: Sequence[str] = ()
     """Ids of officers."""
     keys: Sequence[KeyChange] = ()
+    until: int = 0
+    """The moment of its newest checkpoint: of what came later it tells nothing."""
 
 
 @dataclasses.dataclass(frozen=True)

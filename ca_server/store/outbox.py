@@ -67,8 +67,15 @@ _COUNTS = Statement(select(_c.status, func.count()).group_by(_c.status))
 _OF_HALF = Statement(
     select(func.count()).where(_c.credential_id == bindparam("credential"), _c.kind == bindparam("notice"))
 )
-
-
+_HELD = Statement(
+    select(func.max(_c.next_try)).where(
+        _c.credential_id == bindparam("credential"),
+        _c.kind.like(bindparam("notice")),
+        _c.status == "pending",
+        _c.attempts == 0,
+        _c.next_try > bindparam("now"),
+    )
+)
 _DEAD = Statement(
     select(_c.id)
     .where(_c.application == bindparam("number"), _c.kind == bindparam("notice"), _c.status == "dead")
@@ -151,6 +158,12 @@ def is_dead(connection: Connection, application: int, kind: str) -> bool:
 def counts(connection: Connection) -> dict[str, int]:
     """Return how many mails stand in each status."""
     return {row[0]: row[1] for row in _COUNTS.all(connection)}
+
+
+def held_until(connection: Connection, credential_id: str, now: int, kind: str = "%") -> int | None:
+    """Return until when mails of a credential, or those of a kind, are held that nobody has tried to send yet."""
+    row = _HELD.one(connection, credential=credential_id, notice=kind, now=now)
+    return None if row is None else row[0]
 
 
 def count_of_half(connection: Connection, credential_id: str, kind: str) -> int:

@@ -8,6 +8,7 @@ IMMEDIATE, and what reads is `query_only`. The driver's own transactions are swi
 """
 
 import asyncio
+import os
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -133,6 +134,8 @@ class Glass:
 def _existing(path: Path) -> Path:
     if not path.exists():
         raise Unavailable(sentence("There is no database {path}; `warifu-ca init` makes one.", path=path))
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise Unavailable(sentence("{path} is the service's account's; run the command by that one.", path=path))
     return path
 
 

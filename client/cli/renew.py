@@ -6,7 +6,7 @@ import click
 
 from client.config import Settings
 from client.console import Console
-from client.errors import ClientError
+from client.errors import ClientError, Refused
 from client.front import FAILURES, Command, told
 from client.language import sentence
 from client.options import COMMON_NAME, hook_options, settings_options
@@ -43,6 +43,8 @@ def renew(
     import random
     import time
 
+    from client.renewal import NotDue
+
     if random_delay:
         time.sleep(random.uniform(0, random_delay))  # noqa: S311 (no secret)
     folders, report = _foreseen_or_done(console, settings, common_name, hooks, **how)
@@ -50,6 +52,8 @@ def renew(
     if common_name is not None and failures:
         raise failures[0]
     _show(report, folders, console)
+    if how["force"] and any(isinstance(each, NotDue) and each.refused for each in report.outcomes.values()):
+        return Refused.exit_code
     return report.exit_code
 
 
@@ -133,5 +137,8 @@ def _renewal(folder: "SeatFolder", outcome: "Outcome", console: Console) -> tupl
     if isinstance(outcome, Due):
         return {**document, "action": "due"}, console.say("{cn}: would be renewed now.", cn=cn)
     due_at = rfc3339(outcome.due_at)
-    line = console.say("{cn}: nothing to do before {due_at}.", cn=cn, due_at=due_at)
+    if outcome.refused:
+        line = console.say("{cn}: the server renews nothing before {due_at}.", cn=cn, due_at=due_at)
+    else:
+        line = console.say("{cn}: nothing to do before {due_at}.", cn=cn, due_at=due_at)
     return {**document, "action": "nothing", "due_at": due_at}, line

@@ -93,6 +93,10 @@ def _not_good(seat: Seat, about: dict[str, object]) -> Finding:
     return Finding("suspended" if suspended else "revoked", {**about, "since": since}, seat.cn)
 
 
+def _is_revoked(seat: Seat) -> bool:
+    return _is(seat, Word.REVOKED) or (seat.live is not None and seat.live.revoked_here)
+
+
 def _is(seat: Seat, *words: Word) -> bool:
     return seat.live is not None and seat.live.standing is not None and seat.live.standing.word in words
 
@@ -117,7 +121,7 @@ def renewal(facts: Facts) -> Iterator[Finding]:
             yield Finding("underWay", about, seat.cn)
         elif seat.renewal.trouble is not None:
             yield Finding("renewalTrouble", {**about, "trouble": seat.renewal.trouble}, seat.cn)
-        elif seat.renewal.due_at is not None and not facts.ends_soon(seat):
+        elif seat.renewal.due_at is not None and not facts.ends_soon(seat) and not _is_revoked(seat):
             yield Finding("renewal", {**about, "due_at": f"{seat.renewal.due_at:%Y-%m-%d}"}, seat.cn)
         if seat.without_predecessor:
             yield Finding("withoutPredecessor", about, seat.cn)

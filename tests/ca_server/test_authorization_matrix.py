@@ -103,9 +103,22 @@ def test_a_command_without_a_row_does_not_run(
     assert capsys.readouterr().out == ""
 
 
-def test_a_login_without_a_name_is_known_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_login_without_a_name_is_known_by_its_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(options, "_LOGIN_NUMBER", tmp_path / "none")
     monkeypatch.setattr("os.getuid", lambda: 3_999_999_999)
     assert options.login() == "3999999999"
+
+
+@pytest.mark.parametrize(
+    ("seen", "known_as"), [("3999999998", "3999999998"), ("4294967295", "3999999999"), ("", "3999999999")]
+)
+def test_who_logged_in_is_known_through_sudo_and_nobody_else_is(
+    seen: str, known_as: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "loginuid").write_text(seen)
+    monkeypatch.setattr(options, "_LOGIN_NUMBER", tmp_path / "loginuid")
+    monkeypatch.setattr("os.getuid", lambda: 3_999_999_999)
+    assert options.login() == known_as
 
 
 @dataclasses.dataclass(frozen=True)

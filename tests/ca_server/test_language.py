@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract_from_dir, extract_from_file
 
 import ca_server
 from ca_server.cli import cli
@@ -19,6 +19,7 @@ from ca_server.cli.output import REFUSED, USAGE, run
 from ca_server.domain.applications import Channel, Half, Status
 from ca_server.domain.seats import SeatStatus
 from ca_server.language import Language, choose, japanese, sentence
+from keys.errors import KeysError
 
 SOURCE = Path(ca_server.__file__).parent
 SHOWN: tuple[type[StrEnum], ...] = (Status, Half, SeatStatus, Channel)
@@ -40,11 +41,17 @@ def helps() -> Iterator[str]:
         yield from (each.help for each in command.params if isinstance(each, click.Option) and each.help)
 
 
+ERRORS = [each.__name__ for each in KeysError.__subclasses__()]
 SAID = {
     str(message)
     for _, _, message, _, _ in extract_from_dir(SOURCE, method_map=[("**.py", "python")], keywords={"sentence": None})
 }
-SENTENCES = sorted(SAID | {*helps()} | {word.value for words in SHOWN for word in words})
+OF_KEYS = {
+    str(message)
+    for name in ("keystore.py", "coffer.py", "signed_note.py")
+    for _, message, _, _ in extract_from_file("python", SOURCE.parent / "keys" / name, keywords=dict.fromkeys(ERRORS))
+}
+SENTENCES = sorted(SAID | OF_KEYS | {*helps()} | {word.value for words in SHOWN for word in words})
 PATHS = [path for path, _ in commands(cli)]
 
 

@@ -172,10 +172,10 @@ def test_what_lapsed_while_its_order_was_under_way_is_dropped_with_its_key(
     assert [each.path.name for each in enrolled.seat().generations()] == ["0001"]
 
 
-def test_what_is_too_early_is_no_failure(enrolled: Pc, server: StandIn) -> None:
+def test_what_is_forced_too_early_is_refused_and_nothing_is_lost(enrolled: Pc, server: StandIn) -> None:
     server.window = soon(days=2)
     server.refusal = Problem(ProblemType.UNAUTHORIZED, "Too early.", extra={"reason": "tooEarly"})
-    (document,) = enrolled.json("renew", CN, "--force")["certificates"]
+    (document,) = enrolled.json("renew", CN, "--force", code=4)["certificates"]
     assert document["action"] == "nothing"
     assert datetime.fromisoformat(document["due_at"]) > datetime.now(UTC)
     assert [each.path.name for each in enrolled.seat().generations()] == ["0001"]

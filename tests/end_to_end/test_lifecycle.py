@@ -1,7 +1,5 @@
 """The life of an application, from receipt to what became of it, by the commands that officers type."""
 
-import os
-import pwd
 import sqlite3
 import time
 from collections.abc import Callable
@@ -10,12 +8,13 @@ from typing import Any, TypeVar
 
 import pytest
 
+from ca_server.cli.options import login
 from tests.end_to_end.acme_pc import AcmePc
 from tests.end_to_end.agency import FORM, OFFICERS, Agency, Invitation
 from tests.end_to_end.judges import REVOKED, judge
 
 Answer = TypeVar("Answer")
-ME = pwd.getpwuid(os.getuid()).pw_name
+ME = login()
 
 
 def until(question: Callable[[], Answer], seconds: float = 20) -> Answer:

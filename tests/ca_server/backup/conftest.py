@@ -11,6 +11,7 @@ import pytest
 
 from ca_server import keyring
 from ca_server.backup.unpacking import unpack
+from ca_server.checkpoint_key import load_notary
 from ca_server.cli import cli
 from ca_server.cli.output import DONE, run
 from ca_server.clock import SystemClock
@@ -19,6 +20,7 @@ from ca_server.domain.officers import Officer, Role
 from ca_server.operations import carrying_out, invitation
 from ca_server.store import SynchronousDatabase, officers
 from keys import coffer
+from tests.ca_server.backup.exports import Scribe
 from tests.ca_server.paper import ALICE, BOB, Desk, an_issuance
 
 WORDS = {"records": "passphrase of the records", "one": "passphrase of one person", "other": "and of another person"}
@@ -52,6 +54,13 @@ class Vault:
     @property
     def restored(self) -> Path:
         return self.folder / "restored"
+
+    @property
+    def scribe(self) -> Scribe:
+        """Who writes exports under the CA's own key."""
+        notary = load_notary(self.config)
+        assert notary is not None
+        return Scribe(notary.origin, notary.key)
 
     def run(self, *arguments: str, code: int = DONE) -> Any:
         """Run `warifu-ca … --json` and return its document."""

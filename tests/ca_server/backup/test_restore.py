@@ -14,20 +14,15 @@ from cryptography import x509
 from ca_server import keyring
 from ca_server.authority import crl
 from ca_server.authority.signer import Signer
-from ca_server.backup import lists
 from ca_server.backup.unpacking import unpack
 from ca_server.backup.writing import write_records
 from ca_server.cli.output import FAILURE, REFUSED
 from ca_server.clock import DAY, SystemClock
 from ca_server.config import load
-from ca_server.domain.audit_entry import Entry, Placed, encoded
-from ca_server.operations import audit_export
-from ca_server.operations.restoration import Chronicle, Planned, Revoked
 from ca_server.store import SynchronousDatabase, credentials, migrations
 from keys.coffer import CofferWriter
 from keys.errors import SealBroken
 from protocol.names import CommonName
-from protocol.vocabulary import RevocationReason
 from tests.ca_server.backup.conftest import WORDS, Vault
 
 THE_SEAT = CommonName.parse("F123456-001")
@@ -332,45 +327,6 @@ def test_what_opens_and_is_no_archive_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "backup").write_bytes(file.getvalue())
     with pytest.raises(SealBroken, match="no backup"):
         unpack(tmp_path / "backup", "records", [WORDS["records"]], tmp_path, lambda done, total: None)
-
-
-def entry(action: str, subject: str, at: int = 5, **detail: object) -> str:
-    """Return a line of an exported audit log."""
-    text = encoded(detail)
-    return audit_export.line_of(Placed(0, b"\0" * 32, Entry("id", at, "schedule", action, subject, "done", text)))
-
-
-def exported(path: Path, *lines: str) -> Path:
-    head = f'{{"format":"warifu-audit-1","origin":"ca.example","entries":{len(lines)}}}'
-    path.write_text("\n".join((head, *lines, audit_export.line_of("ca.example\n1\n"))) + "\n", "ascii")
-    return path
-
-
-def test_what_an_exported_audit_log_tells_of_certificates_and_seats_is_read(tmp_path: Path) -> None:
-    export = exported(
-        tmp_path / "audit.jsonl",
-        entry("certificate planned", "F123456-001", serial="5eed"),
-        entry("certificates revoked", "F123456-001", serials=["5eed"], reason="superseded"),  # one alone
-        entry("seat revoked", "F123456-002"),
-        entry("certificates revoked", "F123456-002", at=6, serials=[], reason="keyCompromise"),
-    )
-    second = CommonName.parse("F123456-002")
-    assert lists.chronicle(export) == Chronicle(
-        [Planned("5eed", THE_SEAT)], [Revoked(second, RevocationReason.keyCompromise, 6)], [], []
-    )
-
-
-def test_a_file_that_is_no_export_is_refused(vault: Vault) -> None:
-    vault.back_up()
-    told = vault.restore("--audit-export", str(vault.ca / "warifu.toml"), code=REFUSED)
-    assert "audit-export" in told["error"]["fields"]
-
-
-def test_the_command_takes_in_what_the_audit_log_tells(vault: Vault) -> None:
-    vault.back_up()
-    line = entry("certificate planned", str(THE_SEAT), serial="5eed")
-    told = vault.restore("--audit-export", str(exported(vault.folder / "audit.jsonl", line)))
-    assert (told["lost"], told["invited"]) == (["5eed"], [str(THE_SEAT)])
 
 
 def test_what_a_list_holds_is_suspended_by_the_officer_who_is_named_and_by_nobody_else(vault: Vault) -> None:

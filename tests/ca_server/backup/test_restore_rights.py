@@ -13,6 +13,7 @@ from ca_server.checkpoint_key import load_notary
 from ca_server.clock import SystemClock
 from ca_server.config import Config, load
 from ca_server.domain.approvals import OfficerKey
+from ca_server.domain.audit_entry import Entry
 from ca_server.domain.checkpoint import Checkpoint
 from ca_server.domain.officers import Officer
 from ca_server.officer_keys import OfficerKeys
@@ -20,7 +21,7 @@ from ca_server.operations import audit_log
 from ca_server.store import SynchronousDatabase, officers, snapshot
 from keys.generate import generate
 from tests.ca_server.backup.conftest import Vault
-from tests.ca_server.backup.test_restore import entry, exported
+from tests.ca_server.backup.exports import entry
 from tests.ca_server.operations.auditing import Awaited, place
 
 LONG_AGO = 1_000
@@ -49,12 +50,12 @@ def restored(vault: Vault) -> Config:
     ids=["withdrawn", "replaced", "disabled"],
 )
 def test_a_key_that_the_audit_log_tells_to_be_of_the_past_counts_no_longer(
-    vault: Vault, told: Callable[[int], str]
+    vault: Vault, told: Callable[[int], Entry]
 ) -> None:
     keys_of(vault.config).register(key_of("alice"))
     keys_of(vault.config).register(key_of("bob"))
     vault.back_up()
-    export = exported(vault.folder / "audit.jsonl", told(int(time.time()) + 1))
+    export = vault.scribe.export(vault.folder / "audit.jsonl", told(int(time.time()) + 1))
     said = vault.restore("--audit-export", str(export))
     assert said["keys_withdrawn"] == ["alice"]
     assert keys_of(restored(vault)).in_use("alice") is None
@@ -64,7 +65,8 @@ def test_a_key_that_the_audit_log_tells_to_be_of_the_past_counts_no_longer(
 def test_an_export_from_before_the_backup_takes_no_key_that_was_registered_since(vault: Vault) -> None:
     keys_of(vault.config).register(key_of("alice"))
     vault.back_up()
-    export = exported(vault.folder / "audit.jsonl", entry("officer key withdrawn", "officer:alice", LONG_AGO, key="0"))
+    line = entry("officer key withdrawn", "officer:alice", LONG_AGO, key="0")
+    export = vault.scribe.export(vault.folder / "audit.jsonl", line)
     assert vault.restore("--audit-export", str(export))["keys_withdrawn"] == []
     assert keys_of(restored(vault)).in_use("alice") is not None
 
@@ -72,7 +74,7 @@ def test_an_export_from_before_the_backup_takes_no_key_that_was_registered_since
 def test_an_officer_whom_the_audit_log_tells_to_be_disabled_is(vault: Vault) -> None:
     vault.back_up()
     line = entry("officer disabled", "officer:alice", int(time.time()) + 1)
-    said = vault.restore("--audit-export", str(exported(vault.folder / "audit.jsonl", line)))
+    said = vault.restore("--audit-export", str(vault.scribe.export(vault.folder / "audit.jsonl", line)))
     assert said["officers_disabled"] == ["alice"]
     records = SynchronousDatabase(restored(vault).server.database)
     listed = {one.name: one.disabled_at for one in records.read(officers.all_officers)}

@@ -119,7 +119,7 @@ def test_a_file_that_exists_is_never_overwritten(tmp_path: Path, capsys: pytest.
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(cli, ["form", "new", "DCM902", "--output", str(tmp_path / "no" / "form.xlsx")]) == FAILURE
-    assert "No such file" in capsys.readouterr().err
+    assert "フォルダーがありません" in capsys.readouterr().err
 
 
 def test_there_are_four_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
