@@ -1,7 +1,10 @@
 """The cheap parts of a quick run, with everything real: servers, peers, loads, judges."""
 
+import contextlib
 import dataclasses
+import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +48,15 @@ def test_a_server_that_tells_another_status_than_the_records_is_not_measured(rec
     nobody_revoked = dataclasses.replace(SOME, share_revoked=0)
     with pytest.raises(WrongAnswer, match="REVOKED is told, and it is good"):
         Field(records, nobody_revoked, asked).one_core()
+
+
+@pytest.mark.slow
+def test_whole_enrolments_are_copied_into_every_table(tmp_path: Path) -> None:
+    agency = populated(tmp_path, Population(30, int(time.time())), certificates_alone=False)
+    with contextlib.closing(sqlite3.connect(agency.folder / "warifu.db")) as connection:
+        for table in ("seat", "credential", "account", "acme_order", "certificate", "outbox", "audit"):
+            (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+            assert count > 30, table
 
 
 @pytest.mark.slow
