@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ca_server.cli.output import answer_table
+from ca_server.cli.output import answer_table, say
 from ca_server.clock import minute_in_tokyo, rfc3339, start_of_day_in_tokyo
 from ca_server.domain.timeline import ACTIONS
 from ca_server.language import sentence
@@ -25,6 +25,8 @@ def show(records: SynchronousDatabase, chosen: Mapping[str, Any]) -> None:
         [_cells(row, names) for row in rows],
         sentence("No entry is like that."),
     )
+    if len(rows) == chosen["most"]:
+        say(sentence("These are the newest {count}; --most shows more.", count=len(rows)))
 
 
 def _document(row: Row, names: Mapping[str, str]) -> dict[str, object]:

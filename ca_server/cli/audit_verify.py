@@ -36,10 +36,11 @@ def run(kept: tuple[Path, ...], export: Path | None, key: Path | None) -> None:
         records, published = open_records(config), config.server.public_folder / FOLDER / "checkpoint"
         known = (*kept, published) if published.exists() else kept  # records that were rolled back have lost theirs
         found = records.read(audit_proofs.verify_records, keys, _checkpoints(known, keys))
-        _tell(found, records.read(audit_tree.count_waiting))
+        _tell(found, kept, records.read(audit_tree.count_waiting))
     elif audit_export.FORMAT in _head(export):
         with export.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
-            _tell(Examination(keys, _checkpoints(kept, keys)).take(audit_export.read(audit_export.lines_of(lines))))
+            examined = Examination(keys, _checkpoints(kept, keys))
+            _tell(examined.take(audit_export.read(audit_export.lines_of(lines))), kept)
     else:
         _verify_proof(export, kept, keys)
 
@@ -89,7 +90,7 @@ def _document(path: Path) -> Document:
     return document
 
 
-def _tell(found: Verified, waiting: int = 0) -> None:
+def _tell(found: Verified, kept: tuple[Path, ...], waiting: int = 0) -> None:
     newest = found.newest
     proved = newest is not None or not found.entries
     whole: dict[str, Any] = {
@@ -110,6 +111,8 @@ def _tell(found: Verified, waiting: int = 0) -> None:
     if newest is not None and found.signed < found.entries:
         late = found.entries - found.signed
         words.append(sentence("  {count} entries came after it and are not signed yet.", count=late))
+    if proved and not kept:
+        words.append(sentence("  That it was not cut off or exchanged shows --since, with a checkpoint that you kept."))
     if waiting:
         words.append(sentence("  {count} entries have no place yet: nothing proves them.", count=waiting))
     answer(whole, words)

@@ -37,7 +37,8 @@ from ca_server.authority.signer import Signer
 from ca_server.checkpoint_key import make_notary
 from ca_server.cli.front import Command
 from ca_server.cli.options import common, now
-from ca_server.cli.output import answer, say, spoken
+from ca_server.cli.output import answer, say
+from ca_server.cli.passphrases import typed
 from ca_server.cli.template import render_configuration
 from ca_server.config import load
 from ca_server.errors import Invalid, NotAllowed
@@ -96,9 +97,7 @@ def init(  # noqa: PLR0913 - the questions of a beginning
         say(
             sentence("Your passphrase protects the root's key and is written nowhere. Leave it empty for a random one.")
         )
-        secret = click.prompt(
-            spoken(sentence("Passphrase")), default="", hide_input=True, confirmation_prompt=True, show_default=False
-        )
+        secret = typed(sentence("Passphrase"), "passphrase-file", twice=True, may_be_empty=True)
     plan = Plan(
         directory.absolute(),
         public_url.rstrip("/"),

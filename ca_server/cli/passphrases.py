@@ -32,11 +32,20 @@ def passphrases(files: Sequence[Path], count: int, *, twice: bool) -> list[str]:
     ]
 
 
-def typed(question: Sentence, option: str, *, twice: bool = False) -> str:
+def typed(question: Sentence, option: str, *, twice: bool = False, may_be_empty: bool = False) -> str:
     """Return what a person types unseen. Raises Invalid without a terminal, where it would be seen or waited for."""
     if not sys.stdin.isatty():
         raise Invalid({option: sentence("There is no terminal to type it on; give --{option}.", option=option)})
-    told: str = click.prompt(spoken(question), hide_input=True, confirmation_prompt=twice, err=True)
+    while True:
+        told = _asked(question, may_be_empty)
+        if not (told and twice) or told == _asked(sentence("The same once more"), may_be_empty):
+            return told
+        click.echo(spoken(sentence("The two differ; type it twice again.")), err=True)
+
+
+def _asked(question: Sentence, may_be_empty: bool) -> str:
+    default = "" if may_be_empty else None
+    told: str = click.prompt(spoken(question), default=default, hide_input=True, show_default=False, err=True)
     return told
 
 

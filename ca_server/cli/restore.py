@@ -83,9 +83,15 @@ def restore(  # noqa: PLR0913 - what outlived a CA
         "checkpoint": None if done.checkpoint is None else str(done.checkpoint),
         "elsewhere": {str(path): str(lies) for path, lies in done.elsewhere.items()},
     }
-    if not newest_crl:
+    _warn(done, with_crl=bool(newest_crl), with_export=audit_export is not None)
+    answer(document, _words(done))
+
+
+def _warn(done: "Restored", *, with_crl: bool, with_export: bool) -> None:
+    """Warn of what nobody told."""
+    if not with_crl:
         warn(sentence("No newest CRL was given: what was revoked since the backup is good again until revoked anew."))
-    if audit_export is None:
+    if not with_export:
         warn(
             sentence(
                 "No audit export was given: certificates issued since the backup are unknown and stay usable; officers "
@@ -99,7 +105,6 @@ def restore(  # noqa: PLR0913 - what outlived a CA
                 moment=rfc3339(done.told_until),
             )
         )
-    answer(document, _words(done))
 
 
 def _words(done: "Restored") -> list[str]:

@@ -14,7 +14,7 @@ from ca_server import keyring
 from ca_server.app import carrying_out_terms
 from ca_server.cli import cli
 from ca_server.cli.output import DONE, REFUSED, USAGE, run
-from ca_server.clock import SystemClock, day_in_tokyo
+from ca_server.clock import HOUR, SystemClock, day_in_tokyo
 from ca_server.config import load
 from ca_server.domain.applications import Kind
 from ca_server.domain.help_desk import MOST_RESENT
@@ -36,7 +36,7 @@ Output = Callable[..., str]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """A CA with a help desk and two CNs: the first was fetched on a PC with a hostile name, the second is locked."""
-    folder, now = tmp_path_factory.mktemp("made") / "ca", SystemClock().now() - 60
+    folder, now = tmp_path_factory.mktemp("made") / "ca", SystemClock().now() - HOUR  # the mails have left
     urls = ("--public-url", "https://ca.example:8443", "--http-url", "http://ca.example:8080")
     assert run(cli, ["init", "--directory", str(folder), *urls, "--non-interactive"]) == DONE
     desk = opened(folder, now)
