@@ -126,6 +126,10 @@ def complaint(error: click.UsageError) -> str:
             return sentence("{parameter} must be one of {choices}.", parameter=_named(param), choices=words)
         case click.BadParameter(param=click.Parameter(type=click.types.IntParamType()) as param):
             return sentence("{parameter} must be a whole number.", parameter=_named(param))
+        case click.BadParameter(param=click.Parameter(type=click.Path()) as param):
+            return sentence("{parameter}: there is no such file, or not for this login.", parameter=_named(param))
+        case click.BadParameter(param=click.Parameter(type=click.DateTime()) as param):
+            return sentence("{parameter} must be a day such as 2026-12-22.", parameter=_named(param))
         case click.NoSuchOption():
             return sentence("There is no option {option}.", option=error.option_name)
         case _:

@@ -73,7 +73,7 @@ def common(function: F) -> F:
     """Add --config, --json and --lang to a command or a group."""
     config = click.option(
         "--config",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),
         callback=_remember_config,
         expose_value=False,
         is_eager=True,
