@@ -31,38 +31,38 @@ async def test_an_ocsp_request_however_long_gets_an_ocsp_answer(office: Office) 
             assert (answer.status, response.response_status) == (200, OCSPResponseStatus.MALFORMED_REQUEST)
 
 
-@pytest.mark.parametrize(
+KINDS = pytest.mark.parametrize(
     ("path", "header"),
     [("/acme/new-order", "Content-Length: 9"), ("/ocsp", "Transfer-Encoding: chunked")],
     ids=["JWS", "OCSP"],
 )
+
+
+async def begun(office: Office, path: str, header: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Begin a POST and send the first octet of its body."""
+    url: URL = (office.plain if path == "/ocsp" else office.public).make_url("")
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/jose+json\r\n{header}\r\n\r\n"
+    writer.write(head.encode() + b"9")
+    return reader, writer
+
+
+@KINDS
 async def test_a_body_that_does_not_come_is_not_waited_for(
     office: Office, monkeypatch: pytest.MonkeyPatch, path: str, header: str
 ) -> None:
     for reading in (front, responder):
         monkeypatch.setattr(reading, "_SECONDS_FOR_A_BODY", 0.1)
-    client = office.plain if path == "/ocsp" else office.public
-    url: URL = client.make_url("")
-    reader, writer = await asyncio.open_connection(url.host, url.port)
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/jose+json\r\n{header}\r\n\r\n"
-    writer.write(head.encode() + b"9")
+    reader, writer = await begun(office, path, header)
     assert (await asyncio.wait_for(reader.readline(), 1)).startswith(b"HTTP/1.1 408 ")
     writer.close()
 
 
-@pytest.mark.parametrize(
-    ("path", "header"),
-    [("/acme/new-order", "Content-Length: 9"), ("/ocsp", "Transfer-Encoding: chunked")],
-    ids=["JWS", "OCSP"],
-)
+@KINDS
 async def test_who_hangs_up_before_the_end_of_a_body_is_no_error_of_ours(
     office: Office, caplog: pytest.LogCaptureFixture, path: str, header: str
 ) -> None:
-    client = office.plain if path == "/ocsp" else office.public
-    url: URL = client.make_url("")
-    _, writer = await asyncio.open_connection(url.host, url.port)
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/jose+json\r\n{header}\r\n\r\n"
-    writer.write(head.encode() + b"9")
+    _, writer = await begun(office, path, header)
     await asyncio.sleep(0.1)
     writer.transport.abort()
     await asyncio.sleep(0.1)
