@@ -142,6 +142,12 @@ def test_of_several_faults_the_most_urgent_decides(facts: Facts, word: str) -> N
     assert diagnosis.decisive.word == word
 
 
+@pytest.mark.parametrize("facts", [live(revoked_here=True), said(Word.REVOKED)])
+def test_what_is_revoked_is_not_promised_to_be_renewed(facts: Facts) -> None:
+    due = replace(facts.seats[0], renewal=Renewal(due_at=NOW + timedelta(days=30)))
+    assert "renewal" not in {finding.word for finding in examine(replace(facts, seats=(due,)))}
+
+
 def test_a_certificate_is_judged_by_the_servers_time_where_the_clock_is_wrong() -> None:
     facts = replace(ends(-3), servers=(replace(SERVER, ahead=timedelta(days=300)),))
     assert "valid" in {finding.word for finding in examine(facts)}

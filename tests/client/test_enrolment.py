@@ -146,6 +146,7 @@ def test_an_unknown_url_is_refused(pc: Pc, server: StandIn) -> None:
     credential = server.invite()
     del server.credentials[credential.kid]
     assert pc.enrol(credential, code=4)["error"]["type"] == "unauthorized"
+    assert pc.store.pending() == []
 
 
 def test_no_at_the_question_leaves_nothing_here_and_the_url_usable(pc: Pc, server: StandIn, tmp_path: Path) -> None:

@@ -72,6 +72,13 @@ def test_a_certificate_that_the_server_revoked_needs_a_person(pc: Pc, server: St
     assert pc.json("renew", CN, code=5)["error"]["type"] == "alreadyRevoked"
 
 
+def test_what_was_revoked_here_is_not_renewed_and_a_person_is_told(enrolled: Pc, server: StandIn) -> None:
+    enrolled.json("revoke", "--yes")
+    orders = len(server.orders)
+    assert enrolled.json("renew", CN, "--force", code=5)["error"]["type"] == "revoked"
+    assert len(server.orders) == orders
+
+
 def test_an_account_that_has_ended_needs_a_person(enrolled: Pc, server: StandIn) -> None:
     server.end_accounts()
     assert enrolled.json("renew", CN, code=5)["error"]["type"] == "accountEnded"

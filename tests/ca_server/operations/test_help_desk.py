@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ca_server.clock import DAY
+from ca_server.clock import DAY, HOUR, minute_in_tokyo
 from ca_server.domain.attempts import Attempt
 from ca_server.domain.credentials import CredentialKind, CredentialStatus
 from ca_server.domain.help_desk import Caller, Declined, MailedHalf, Obstacle, Times
@@ -108,6 +108,15 @@ def test_the_same_half_is_mailed_again_to_the_registered_address(
     )  # fmt: skip
     detail = {"half": half, "credential": credential.id, "times": 1}
     assert (HEIDI.actor, "half resent", detail) in log(desk)
+
+
+def test_what_is_held_is_mailed_by_nobody_before_its_time(desk: Desk) -> None:
+    """As after a restore, so that a change of administrator can be entered first."""
+    held = dataclasses.replace(desk.terms.pair, url_delay_seconds=4 * HOUR)
+    desk.records.write(invitation.replace, CN, CredentialKind.ENROL, held, desk.now, "login:restorer")
+    refused = resend(desk)
+    assert why(refused) is why(resend(desk, MailedHalf.PASSWORD)) is why(replace(desk)) is Obstacle.HELD
+    assert minute_in_tokyo(desk.now + 4 * HOUR) in str(refused)
 
 
 def test_each_half_is_mailed_again_three_times_and_then_a_fresh_pair_is_the_way_out(desk: Desk) -> None:
