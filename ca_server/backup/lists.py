@@ -82,11 +82,11 @@ class _Told:
         self._ended: set[str] = set()
 
     def noting(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Yield the items, each noted."""
+        """Yield the items, and note each once whoever takes them found its hash right: before it may hold anything."""
         for item in items:
+            yield item
             if isinstance(item, Placed):
                 self._note(item.entry)
-            yield item
 
     def _note(self, entry: Entry) -> None:
         detail, subject = json.loads(entry.detail), entry.subject

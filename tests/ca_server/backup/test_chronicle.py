@@ -51,7 +51,7 @@ def test_what_an_exported_audit_log_tells_is_read(scribe: Scribe, tmp_path: Path
     )
 
 
-@pytest.mark.parametrize("harm", ["altered", "cut", "a stranger's", "no export", "no such entry"])
+@pytest.mark.parametrize("harm", ["altered", "too deep", "cut", "a stranger's", "no export", "no such entry"])
 def test_an_export_that_is_not_what_was_signed_is_refused(scribe: Scribe, tmp_path: Path, harm: str) -> None:
     told = [entry("seat revoked", "F123456-002"), entry("certificate planned", "F123456-001", serial="5eed")]
     if harm == "no such entry":
@@ -60,6 +60,9 @@ def test_an_export_that_is_not_what_was_signed_is_refused(scribe: Scribe, tmp_pa
     text = export.read_text("ascii")
     if harm == "altered":
         export.write_text(text.replace("F123456-002", "F123456-003"), "ascii")
+    if harm == "too deep":
+        export.write_text(text.replace(r"{\"serial\":\"5eed\"}", "[" * 100_000 + "]" * 100_000), "ascii")
+        assert export.read_text("ascii") != text
     if harm == "cut":
         export.write_text("".join(text.splitlines(keepends=True)[:-1]), "ascii")
     if harm == "no export":
