@@ -124,7 +124,7 @@ def _free_pair() -> int:
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int) -> None:
     """Wait for the control channel; the other one takes a single client, and asking would be one."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         assert process.poll() is None, "swtpm ended"
         with contextlib.suppress(OSError):

@@ -145,7 +145,7 @@ class Agency:
         if wait:
             self.wait_until_ready()
 
-    def wait_until_ready(self, seconds: float = 20) -> None:
+    def wait_until_ready(self, seconds: float = 60) -> None:
         """Wait until both addresses answer; that of OCSP takes connections before somebody answers them."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -163,7 +163,7 @@ class Agency:
         assert self.process is not None
         if self.process.poll() is None:
             os.killpg(self.process.pid, how)
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         self.process = None
         return code
 

@@ -43,7 +43,7 @@ class Proxied:
 
     def wait(self) -> None:
         """Wait until the service answers behind nginx."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.ask()[0] != 200:
             assert time.monotonic() < deadline, self.agency.log.read_text("utf-8")
             time.sleep(0.1)

@@ -69,7 +69,7 @@ def offer_renewal(agency: Agency, cn: str) -> Invitation:
     now = int(time.time())
     records.write(pairs.invite, CommonName.parse(cn), CredentialKind.RENEW, terms, now, "schedule")
     records.close()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         found = {mail["kind"]: mail["text"] for mail in agency.mails() if mail["cn"] == cn}
         if {"renewal-url", "renewal-password"} <= found.keys():

@@ -118,7 +118,7 @@ def elsewhere(
 ) -> Iterator[Elsewhere]:
     """Run the other machine."""
     with Elsewhere(main[0], tmp_path_factory.mktemp("elsewhere")).running() as running:
-        wait_until(lambda: judge(main[0].chain).ask(running.port, main[1][0], nonced=True).word == "good", 10)
+        wait_until(lambda: judge(main[0].chain).ask(running.port, main[1][0], nonced=True).word == "good", 30)
         yield running
 
 
@@ -211,9 +211,9 @@ def test_while_the_main_machine_is_away_it_tells_what_is_ready_and_nothing_else(
 ) -> None:
     agency, serials, _ = main
     port, newest = elsewhere.port, (1 << 100) + _MANY
-    wait_until(lambda: all(asked.ask(port, each).was_ready for each in (newest, serials[0])), 10)
+    wait_until(lambda: all(asked.ask(port, each).was_ready for each in (newest, serials[0])), 30)
     crl = agency.folder / "public" / "issuing-1.crl"
-    wait_until(lambda: elsewhere.get("/crl/issuing-1.crl") == crl.read_bytes(), 10)
+    wait_until(lambda: elsewhere.get("/crl/issuing-1.crl") == crl.read_bytes(), 30)
     agency.stop()
     try:
         wait_until(lambda: {asked.ask(port, serials[0], nonced=True).word for _ in range(8)} == {"TRY_LATER"}, 5)
@@ -233,7 +233,7 @@ def test_with_a_wrong_token_nothing_is_good_and_the_log_says_what_to_do(
     stranger = Elsewhere(main[0], tmp_path)
     (tmp_path / "secrets" / "feed.token").write_text(secret := secrets.token_urlsafe(32), "ascii")
     with stranger.running():
-        wait_until(lambda: "feed_token_file" in stranger.said(), 10)
+        wait_until(lambda: "feed_token_file" in stranger.said(), 30)
         assert asked.ask(stranger.port, main[1][0]).word == "TRY_LATER"
         assert asked.ask(stranger.port, _NEVER_ISSUED).word == "TRY_LATER"
     assert "ALARM" in stranger.said()
@@ -256,8 +256,8 @@ def test_a_signer_that_nobody_brought_along_is_told_before_it_ends(
     )
     keyring.renew_ocsp_signer(keyring.hierarchy_profile(settings), there, issuing, int(time.time()) - 25 * DAY)
     with forgotten.running():
-        wait_until(lambda: "ocsp.pem: this OCSP signer ends soon" in forgotten.said(), 10)
-        wait_until(lambda: asked.ask(forgotten.port, main[1][0]).word == "good", 10)
+        wait_until(lambda: "ocsp.pem: this OCSP signer ends soon" in forgotten.said(), 30)
+        wait_until(lambda: asked.ask(forgotten.port, main[1][0]).word == "good", 30)
 
 
 def test_the_feed_is_nothing_to_strangers_and_names_nobody_to_followers(
@@ -300,7 +300,7 @@ def test_it_tells_its_own_watchers_what_it_answers_and_keeps(
 
     before = signed()
     asked.ask(elsewhere.port, main[1][0], nonced=True)
-    wait_until(lambda: signed() == before + 1, 10)
+    wait_until(lambda: signed() == before + 1, 30)
     assert seen()["warifu_ready_answers",] >= _MANY
     with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
         assert json.load(answer) == {"ready": True, "reasons": []}

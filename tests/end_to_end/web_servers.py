@@ -184,7 +184,7 @@ def upstream() -> Iterator[Upstream]:
 
 def write_kit(agency: Agency, server: str, folder: Path, *options: str, upstream: str = "http://127.0.0.1:9") -> Path:
     """Have the CA write a kit with its first CRL, give it a certificate for `localhost`, and return its folder."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not any((agency.folder / "public").glob("issuing-*.crl")):
         assert time.monotonic() < deadline, "there is no CRL"
         time.sleep(0.05)
@@ -300,7 +300,7 @@ def _running(
     with log.open("ab") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment(), start_new_session=True)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not all(_listening(port) for port in ports):
             said = log.read_text("utf-8", "replace")[-3000:]
             assert process.poll() is None, f"{command[0]} ended: {said}"
