@@ -8,6 +8,7 @@ the DER sequence of r and s here; the fixed-length form of JWS belongs to `proto
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -57,15 +58,19 @@ def kind_of(public_key: object) -> KeyKind:
 
     Raises UnsupportedKey when the algorithm or curve has no row, or RSA is outside 2048 to 4096 bits.
     """
-    match public_key:
-        case ec.EllipticCurvePublicKey():
-            return _kind_of_curve(public_key.curve)
-        case rsa.RSAPublicKey():
-            return _kind_of_size(public_key.key_size)
-        case ed25519.Ed25519PublicKey():
-            return _ED25519
-        case _:
-            raise UnsupportedKey("The key is neither an elliptic curve key (P-256, P-384), RSA nor Ed25519.")
+    return _reader(type(public_key))(public_key)  # type: ignore[arg-type]  # a class has a hash
+
+
+@functools.cache  # the library's classes are abstract, and asking whether a key is of one takes its time
+def _reader(kind: type) -> Callable[[Any], KeyKind]:
+    """Returns what tells the row of a key of this class."""
+    if issubclass(kind, ec.EllipticCurvePublicKey):
+        return lambda key: _kind_of_curve(key.curve)
+    if issubclass(kind, rsa.RSAPublicKey):
+        return lambda key: _kind_of_size(key.key_size)
+    if issubclass(kind, ed25519.Ed25519PublicKey):
+        return lambda _: _ED25519
+    raise UnsupportedKey("The key is neither an elliptic curve key (P-256, P-384), RSA nor Ed25519.")
 
 
 def sign(private_key: PrivateKey, data: bytes) -> bytes:
@@ -124,16 +129,20 @@ def verify_hashed(public_key: PublicKey, signature: bytes, data: bytes, hash: ha
     Raises BadSignature when it does not verify.
     """
     try:
-        if isinstance(public_key, ed25519.Ed25519PublicKey):
-            public_key.verify(signature, data)
-        elif hash is None:
-            raise BadSignature("The signature names no hash.")
+        if isinstance(public_key, ec.EllipticCurvePublicKey):
+            public_key.verify(signature, data, _ecdsa(type(_named(hash))))
         elif isinstance(public_key, rsa.RSAPublicKey):
-            public_key.verify(signature, data, RSA_PADDING, hash)
+            public_key.verify(signature, data, RSA_PADDING, _named(hash))
         else:
-            public_key.verify(signature, data, _ecdsa(type(hash)))
+            public_key.verify(signature, data)
     except InvalidSignature as error:
         raise BadSignature("The signature does not belong to this key and these bytes.") from error
+
+
+def _named(hash: hashes.HashAlgorithm | None) -> hashes.HashAlgorithm:  # noqa: A002
+    if hash is None:
+        raise BadSignature("The signature names no hash.")
+    return hash
 
 
 @functools.cache

@@ -7,6 +7,7 @@ refuse: nobody inside handles a name as bare text. Attribute types and string ty
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from cryptography import x509
@@ -53,16 +54,21 @@ class CommonName:
         if not 1 <= self.number <= MAX_NUMBER:
             raise BadName(f"{self.number} is not a number of a common name: they go from 001 to {MAX_NUMBER}.")
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
+    @staticmethod
+    def parse(text: str) -> "CommonName":
         """Return the name that `text` spells exactly, case included. Raises BadName when it is another thing."""
-        match = _COMMON_NAME.fullmatch(text)
-        if match is None:
-            raise BadName(f"{text!r} is not a common name: it looks like F123456-001.")
-        return cls(InstitutionCode(match[1]), int(match[2]))
+        return _common_name(text)
 
     def __str__(self) -> str:
         return f"{self.institution}-{self.number:03d}"
+
+
+@lru_cache(maxsize=4096)  # an enrolment meets its own a dozen times
+def _common_name(text: str) -> CommonName:
+    match = _COMMON_NAME.fullmatch(text)
+    if match is None:
+        raise BadName(f"{text!r} is not a common name: it looks like F123456-001.")
+    return CommonName(InstitutionCode(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True, slots=True)

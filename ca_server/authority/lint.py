@@ -116,10 +116,11 @@ def _compared(tbs: bytes, expected: ExpectedLeaf) -> Iterator[str]:
     if len(fields) != len(_FIELDS):
         yield f"There are {len(fields) + 1} fields; a certificate of this profile has {len(_FIELDS) + 1}."
         return
-    for name, found, wanted in zip(_FIELDS, fields, _wanted_fields(expected), strict=True):
+    wanted_fields, wanted_extensions = _wanted(expected)
+    for name, found, wanted in zip(_FIELDS, fields, wanted_fields, strict=True):
         if found != wanted:
             yield f"The field {name} is {found.hex()}; the profile wants {wanted.hex()}."
-    yield from _compared_extensions(extensions, _wanted_extensions(expected))
+    yield from _compared_extensions(extensions, wanted_extensions)
 
 
 def _compared_extensions(field: bytes, wanted: dict[bytes, bytes]) -> Iterator[str]:
@@ -139,22 +140,29 @@ def _compared_extensions(field: bytes, wanted: dict[bytes, bytes]) -> Iterator[s
         yield f"The extension {_NAMES[oid]} is missing."
 
 
-def _wanted_fields(expected: ExpectedLeaf) -> tuple[bytes, ...]:
+def _wanted(expected: ExpectedLeaf) -> tuple[tuple[bytes, ...], dict[bytes, bytes]]:
+    """Return the fields in their order, and the whole extensions by their OID."""
     facts = expected.facts
-    return (
+    algorithm, issuer, shared = _shared(expected.profile, expected.issuer_certificate)
+    key = facts.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    identifier = hashlib.sha1(der.key_bits(key), usedforsecurity=False).digest()
+    fields = (
         der.explicit(0, der.integer(2)),
         der.integer(max(facts.serial, 0)),  # a negative one is refused by the rules already
-        *_issuers_fields(expected.issuer_certificate),
+        algorithm,
+        issuer,
         der.sequence(der.time(facts.not_before), der.time(expected.not_after)),
         _subject(expected.profile.organization, facts.common_name),
-        _encoded(facts.public_key),
+        key,
     )
-
-
-@lru_cache(maxsize=16)
-def _issuers_fields(issuer: x509.Certificate) -> tuple[bytes, bytes]:
-    """Return signature algorithm and issuer."""
-    return algorithm_of(issuer_public_key(issuer)), issuer.subject.public_bytes()
+    extensions = (
+        shared
+        | _extension(_SUBJECT_KEY_IDENTIFIER, der.element(der.OCTET_STRING, identifier))
+        | _crl_pointer(expected.profile.crl_url, expected.profile.partition(facts.serial))
+    )
+    if facts.dns_name is not None:
+        extensions |= _extension(_SUBJECT_ALTERNATIVE_NAME, der.sequence(der.element(0x82, facts.dns_name.encode())))
+    return fields, extensions
 
 
 def _subject(organization: str, common_name: CommonName) -> bytes:
@@ -173,23 +181,9 @@ def _subject(organization: str, common_name: CommonName) -> bytes:
     )
 
 
-def _wanted_extensions(expected: ExpectedLeaf) -> dict[bytes, bytes]:
-    """Return the whole extensions by their OID."""
-    facts = expected.facts
-    identifier = hashlib.sha1(der.key_bits(_encoded(facts.public_key)), usedforsecurity=False).digest()
-    wanted = (
-        _fixed_extensions(expected.profile, expected.issuer_certificate)
-        | _extension(_SUBJECT_KEY_IDENTIFIER, der.element(der.OCTET_STRING, identifier))
-        | _crl_pointer(expected.profile.crl_url, expected.profile.partition(facts.serial))
-    )
-    if facts.dns_name is not None:
-        wanted |= _extension(_SUBJECT_ALTERNATIVE_NAME, der.sequence(der.element(0x82, facts.dns_name.encode())))
-    return wanted
-
-
 @lru_cache(maxsize=16)
-def _fixed_extensions(profile: CertificateProfile, issuer: x509.Certificate) -> dict[bytes, bytes]:
-    """Return the extensions that all certificates of one profile and issuer share; callers do not change them."""
+def _shared(profile: CertificateProfile, issuer: x509.Certificate) -> tuple[bytes, bytes, dict[bytes, bytes]]:
+    """Return what all certificates of one profile and issuer share: signature algorithm, issuer, extensions by OID."""
     issuer_identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     cps = der.sequence(
         der.object_identifier("1.3.6.1.5.5.7.2.1"), der.element(der.IA5_STRING, profile.cps_url.encode())
@@ -197,13 +191,14 @@ def _fixed_extensions(profile: CertificateProfile, issuer: x509.Certificate) -> 
     ocsp = der.sequence(der.object_identifier("1.3.6.1.5.5.7.48.1"), _url(profile.ocsp_url))
     ca_issuers = der.sequence(der.object_identifier("1.3.6.1.5.5.7.48.2"), _url(profile.ca_issuers_url))
     policy = der.sequence(der.object_identifier(profile.policy_oid), der.sequence(cps))
-    return (
+    extensions = (
         _extension(_AUTHORITY_KEY_IDENTIFIER, der.sequence(der.element(0x80, issuer_identifier)))
         | _extension(_KEY_USAGE, der.element(der.BIT_STRING, b"\x07\x80"), critical=True)  # digitalSignature
         | _extension(_EXTENDED_KEY_USAGE, der.sequence(der.object_identifier("1.3.6.1.5.5.7.3.2")))  # clientAuth
         | _extension(_CERTIFICATE_POLICIES, der.sequence(policy))
         | _extension(_AUTHORITY_INFORMATION_ACCESS, der.sequence(ocsp, ca_issuers))
     )
+    return algorithm_of(issuer_public_key(issuer)), issuer.subject.public_bytes(), extensions
 
 
 @lru_cache(maxsize=1024)
@@ -222,7 +217,3 @@ def _extension(oid: bytes, value: bytes, *, critical: bool = False) -> dict[byte
 def _url(url: str) -> bytes:
     """Return a GeneralName of the form uniformResourceIdentifier."""
     return der.element(0x86, url.encode())
-
-
-def _encoded(public_key: PublicKey) -> bytes:
-    return public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -8,15 +8,17 @@ from the signing request (N3); `lint` judges the result before it is recorded an
 import secrets
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ca_server.authority import extensions
 from ca_server.authority.signer import hash_of, issuer_public_key
 from ca_server.authority.stand_in import stand_in_for
 from ca_server.clock import DAY, HOUR, moment
-from keys.algorithms import PublicKey
+from keys.algorithms import PrivateKey, PublicKey
 from protocol.names import CommonName, SubjectName
 
 
@@ -76,37 +78,27 @@ def to_be_signed(profile: CertificateProfile, issuer_certificate: x509.Certifica
 
     Raises UnsupportedKey when the issuer's key is of no kind that a CA may have.
     """
-    issuer_key = issuer_public_key(issuer_certificate)
     shared = _shared(profile, issuer_certificate, profile.partition(facts.serial))
     builder = (
-        x509.CertificateBuilder()
-        .subject_name(SubjectName(profile.organization, facts.common_name).x509())
-        .issuer_name(shared.issuer)
+        shared.builder.subject_name(SubjectName(profile.organization, facts.common_name).x509())
         .serial_number(facts.serial)
         .public_key(facts.public_key)
         .not_valid_before(moment(facts.not_before))
         .not_valid_after(moment(profile.not_after(facts.not_before)))
+        .add_extension(extensions.subject_key_identifier(facts.public_key), critical=False)
     )
-    for extension, critical in _extensions(shared, facts):
-        builder = builder.add_extension(extension, critical)
-    return builder.sign(stand_in_for(issuer_key), hash_of(issuer_key)).tbs_certificate_bytes
-
-
-def _extensions(shared: "_Shared", facts: LeafFacts) -> list[tuple[x509.ExtensionType, bool]]:
-    """Return the extensions with their criticality, in the order in which they are written."""
-    authority_key_identifier, *others = shared.extensions
-    listed = [authority_key_identifier, (extensions.subject_key_identifier(facts.public_key), False), *others]
     if facts.dns_name is not None:
-        listed.append((x509.SubjectAlternativeName([x509.DNSName(facts.dns_name)]), False))
-    return listed
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(facts.dns_name)]), critical=False)
+    return builder.sign(shared.key, shared.hash).tbs_certificate_bytes
 
 
-@dataclass(frozen=True)
-class _Shared:
+class _Shared(NamedTuple):
     """What all certificates of a profile, an issuer and a partition have in common."""
 
-    issuer: x509.Name
-    extensions: tuple[tuple[x509.ExtensionType, bool], ...]
+    builder: x509.CertificateBuilder
+    key: PrivateKey
+    """Stands in for the issuer's."""
+    hash: SHA256 | SHA384
 
 
 @lru_cache(maxsize=1024)
@@ -120,5 +112,8 @@ def _shared(profile: CertificateProfile, issuer_certificate: x509.Certificate, p
         (extensions.crl_pointer(extensions.crl_url_of(profile.crl_url, partition)), False),
         (extensions.issuer_pointers(profile.ca_issuers_url, profile.ocsp_url), False),
     ]
-    written = ((x509.UnrecognizedExtension(each.oid, each.public_bytes()), critical) for each, critical in listed)
-    return _Shared(issuer_certificate.subject, tuple(written))
+    builder = x509.CertificateBuilder().issuer_name(issuer_certificate.subject)
+    for each, critical in listed:
+        builder = builder.add_extension(x509.UnrecognizedExtension(each.oid, each.public_bytes()), critical)
+    issuer_key = issuer_public_key(issuer_certificate)
+    return _Shared(builder, stand_in_for(issuer_key), hash_of(issuer_key))

@@ -64,7 +64,7 @@ class Statement:
             if driver is None:
                 return connection.execute(self._core, _without_nul(parameters))
             compiled = self._compiled or self._compile(parameters)
-            if parameters.keys() != compiled.names:
+            if len(parameters) != len(compiled.names):  # a name that is missing among as many is a KeyError below
                 raise TypeError(f"{sorted(compiled.names)} are wanted, not {sorted(parameters)}: {compiled.text}")
             given = {**compiled.fixed, **parameters} if compiled.fixed else parameters
             return driver.execute(compiled.text, compiled.ordered(given))
