@@ -61,7 +61,7 @@ def list_certificates() -> None:
     """Show every certificate."""
     at = now()
     listed = open_records(settings().config()).read(certificates.signed)
-    rows = [(str(one.cn), one.serial[:12] + "…", one.word_at(at), rfc3339(one.not_after)) for one in listed]
+    rows = [(str(one.cn), one.serial[:12] + "…", one.word_at(at), minute_in_tokyo(one.not_after)) for one in listed]
     heads = ("CN", sentence("Serial"), sentence("Status"), sentence("Valid until"))
     answer_table([document(one, at) for one in listed], heads, rows, sentence("No certificate has been issued."))
 
@@ -86,7 +86,10 @@ def show(cn: str) -> None:
     words: list[str] = [sentence("{cn}: {status}", cn=cn, status=seat.status)]
     words += [
         sentence(
-            "  {serial} {status} until {end}", serial=one.serial, status=one.word_at(at), end=rfc3339(one.not_after)
+            "  {serial} {status} until {end}",
+            serial=one.serial,
+            status=one.word_at(at),
+            end=minute_in_tokyo(one.not_after),
         )
         for one in issued
     ]
@@ -184,12 +187,13 @@ def suspend(cn: str, reason: str | None, caller: str | None, application: int | 
         return suspension.suspend(connection, _name(cn), request, entry_of_records, now())
 
     call = patient(open_records(config), operation)
-    held_until = None if call.held_until is None else rfc3339(call.held_until)
+    until = call.held_until
+    held_until = None if until is None else rfc3339(until)
     whole = {"cn": cn, "status": "suspended", "at": rfc3339(call.at), "held_until": held_until}
     words = (
         sentence("{cn} is suspended; OCSP says so at once. The form is owed, and asked for by mail.", cn=cn)
-        if held_until is None
-        else sentence("{cn} is suspended until {end}, unless its form comes.", cn=cn, end=held_until)
+        if until is None
+        else sentence("{cn} is suspended until {end}, unless its form comes.", cn=cn, end=minute_in_tokyo(until))
     )
     answer(whole, [words])
 

@@ -7,7 +7,7 @@ import click
 from ca_server.cli.front import Group
 from ca_server.cli.options import common, not_a_code, officer_option, open_records, settings
 from ca_server.cli.output import answer, answer_table
-from ca_server.clock import rfc3339
+from ca_server.clock import minute_in_tokyo, rfc3339
 from ca_server.errors import NotFound
 from ca_server.language import sentence
 from ca_server.store import institutions
@@ -58,7 +58,7 @@ def show(code: str) -> None:
         raise NotFound(sentence("{code} is not registered.", code=code))
     person = one.administrator
     words = [
-        sentence("{code} {name}, registered {at}", code=one.code, name=one.name, at=rfc3339(one.registered_at)),
+        sentence("{code} {name}, registered {at}", code=one.code, name=one.name, at=minute_in_tokyo(one.registered_at)),
         sentence("  administrator: {family_name} {given_name} ({furigana}), {email}", **dataclasses.asdict(person)),
         sentence("  mails in: {language}; CNs assigned: {count}", language=one.language, count=one.last_number),
     ]
