@@ -5,12 +5,25 @@ One function, so that a rehearsal of two years can give all of the client one cl
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
+
+_JAPAN: Final = timezone(timedelta(hours=9), "JST")  # by no table of zones, which Windows lacks; it has no summer time
 
 
 def now() -> datetime:
     """Return the time in UTC."""
     return _read()
+
+
+def day(moment: datetime) -> str:
+    """Return the day of Japan that a moment falls on, as mails and help desk name it."""
+    return f"{moment.astimezone(_JAPAN):%Y-%m-%d}"
+
+
+def minute(moment: datetime) -> str:
+    """Return the minute of Japan, with its zone, for people; programs are given RFC 3339."""
+    return f"{moment.astimezone(_JAPAN):%Y-%m-%d %H:%M %Z}"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from client.clock import now
+from client.clock import day, minute, now
 from client.columns import WIDTH, columns
 from client.console import Console
 from client.language import sentence
@@ -109,7 +109,8 @@ def _held(slot: KeySlot, console: Console) -> str:
 
 def lines_of(document: dict[str, object], console: Console) -> list[str]:
     """Return one certificate's document as lines; paths stay whole, so that they can be copied."""
-    shown = {**document, "status": console.say(_WORDS[str(document["status"])])}
+    moments = {name: minute(datetime.fromisoformat(str(document[name]))) for name in ("not_before", "not_after")}
+    shown = {**document, **moments, "status": console.say(_WORDS[str(document["status"])])}
     return [f"{console.say(label)}: {shown[name]}" for name, label in _LABELS.items() if shown.get(name) is not None]
 
 
@@ -144,19 +145,16 @@ def table(documents: Sequence[dict[str, object]], console: Console) -> list[str]
 
 def _row(document: dict[str, object], console: Console) -> list[str]:
     """Return one line's columns; the serial's first digits tell two certificates of one CN apart."""
+    not_after = datetime.fromisoformat(str(document["not_after"]))
     return [
         str(document["cn"]),
         console.say(_WORDS[str(document["status"])]),
-        str(document["not_after"])[:10],
-        str(_days_left(str(document["not_after"]))),
+        day(not_after),
+        str((not_after - now()).days),
         str(document["serial"])[:8],
         "*" if document["live"] else "",
         str(document["institution"] or ""),
     ]
-
-
-def _days_left(not_after: str) -> int:
-    return (datetime.fromisoformat(not_after) - now()).days
 
 
 def _status(generation: Generation) -> str:

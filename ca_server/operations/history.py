@@ -17,7 +17,6 @@ from protocol.names import CommonName
 _SCHEDULE = "schedule"
 _OFFICER, _ACCOUNT, _CREDENTIAL = "officer:", "account:", "credential:"
 _TOLD_BY_OUTBOX = {f"mail {status}" for status in MailStatus}
-_RELEASED = ("seat approved", "seat active")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +84,6 @@ def _of_log(connection: store.Connection, cn: str, rows: Rows, made: list[Creden
                         yield dataclasses.replace(event, credential=credential.id)
             case "call: suspended" | "call: revoked" | "held on a form":
                 yield _of_call(connection, event)
-            case _ if action in _RELEASED and "application" not in detail:
-                yield dataclasses.replace(event, action="seat released")
             case _ if action not in _TOLD_BY_OUTBOX:
                 yield event
 

@@ -52,7 +52,7 @@ def revoke(
     outcome = revoke_seat(connection, cn, Decision(request.reason.code, request.by.actor, now), entry)
     if isinstance(outcome, Revocation):
         call = Call(new_id(), str(cn), Act.REVOKED, request.reason, caller, request.by.id, now)
-        _take(connection, call, NoticeKind.FORM_OWED)
+        _take(connection, call, request.by.actor, NoticeKind.FORM_OWED)
     return outcome
 
 
@@ -113,13 +113,12 @@ def _hold(connection: store.Connection, cn: CommonName, call: Call, actor: str, 
         if certificate.status is CertificateStatus.ISSUED:
             line = entry(certificate.serial, call.at, int(RevocationReason.certificateHold))
             certificates.suspend(connection, certificate.serial, line, call.at)
-    _take(connection, call, NoticeKind.SUSPENDED)
+    _take(connection, call, actor, NoticeKind.SUSPENDED)
 
 
-def _take(connection: store.Connection, call: Call, notice: NoticeKind) -> None:
+def _take(connection: store.Connection, call: Call, actor: str, notice: NoticeKind) -> None:
     """Put a call on record and tell the administrator; who called stays out of the log, which never forgets."""
     calls.add(connection, call)
-    actor = f"officer:{call.officer}"
     action = f"call: {call.act}" if call.application is None else "held on a form"
     audit.record(connection, call.at, actor, action, call.cn, call=call.id, reason=call.reason)
     _tell(connection, call, notice, call.at)
@@ -136,7 +135,8 @@ def release(connection: store.Connection, cn: CommonName, actor: str, now: int) 
     seat = seats.get(connection, cn)
     after = seat.released()
     standing = calls.standing(connection, str(cn))
-    seats.move(connection, seat, after, now, actor)
+    told = {} if standing is None else {"call": standing.id, "reason": standing.reason}
+    seats.move(connection, seat, after, now, actor, **told)
     certificates.restore(connection, str(cn))
     calls.release(connection, str(cn), now)
     if standing is not None:

@@ -64,8 +64,8 @@ def application_of(connection: Connection, cn: CommonName) -> int | None:
     return None if row is None else row[0]
 
 
-def move(connection: Connection, before: Seat, after: Seat, now: int, actor: str) -> None:
-    """Write the seat's next state. Raises Conflict when it moved meanwhile."""
+def move(connection: Connection, before: Seat, after: Seat, now: int, actor: str, **detail: str) -> None:
+    """Write the seat's next state, and an entry with `detail`. Raises Conflict when it moved meanwhile."""
     _MOVE.must(
         connection,
         name=str(before.cn),
@@ -73,7 +73,9 @@ def move(connection: Connection, before: Seat, after: Seat, now: int, actor: str
         after=after.status,
         remembered=after.status_before_suspension,
     )
-    audit.record(connection, now, actor, f"seat {after.status}", str(after.cn))
+    is_released = before.status is SeatStatus.SUSPENDED and after.status is before.status_before_suspension
+    action = "seat released" if is_released else f"seat {after.status}"
+    audit.record(connection, now, actor, action, str(after.cn), **detail)
 
 
 def label(connection: Connection, cn: CommonName, words: str | None, now: int, actor: str) -> None:

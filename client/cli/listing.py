@@ -11,13 +11,15 @@ from client.language import sentence
 from client.options import COMMON_NAME, settings_options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from protocol.names import CommonName
 
 
 @click.command(cls=Command, help=sentence("List the certificates of this PC."))
 @click.option("--online", is_flag=True, help=sentence("Ask the server too: is one suspended or revoked?"))
 @settings_options
-def status(console: Console, settings: Settings, online: bool) -> None:
+def status(console: Console, settings: Settings, online: bool) -> int:
     from client.cli.seats import store_of
     from client.listing import certificates, describe, holdings, table
 
@@ -37,6 +39,19 @@ def status(console: Console, settings: Settings, online: bool) -> None:
     if waiting:
         lines += _under_way(len(waiting), console)
     console.result({"certificates": documents, "under_way": waiting}, lines)
+    return _gravest(documents) if online else 0
+
+
+def _gravest(documents: "Sequence[dict[str, object]]") -> int:
+    """Return the exit code of what the server says of the certificates: of one that is fine, 0."""
+    from client.errors import NeedsPerson, TryLater
+    from client.listing import SUSPENDED, VALID
+
+    words = {document["status"] for document in documents if document["live"]}
+    if words - {VALID, SUSPENDED}:
+        return NeedsPerson.exit_code
+    is_sure = all(document["asked"] for document in documents if document["status"] == VALID)
+    return 0 if is_sure and SUSPENDED not in words else TryLater.exit_code
 
 
 def _under_way(count: int, console: Console) -> list[str]:

@@ -121,6 +121,7 @@ def _show(report: "Report", folders: "list[SeatFolder]", console: Console) -> No
 def _renewal(folder: "SeatFolder", outcome: "Outcome", console: Console) -> tuple[dict[str, object], str]:
     """Return what became of one seat's renewal, as a document and as a line."""
     from client.agent import Renewed
+    from client.clock import minute
     from client.console import error_document
     from client.listing import describe
     from client.renewal import Due
@@ -132,13 +133,14 @@ def _renewal(folder: "SeatFolder", outcome: "Outcome", console: Console) -> tupl
         return {"cn": cn, "action": "failed", **error_document(outcome, detail)}, f"{cn}: {detail}"
     document = describe(folder, outcome.generation)
     if isinstance(outcome, Renewed):
-        line = console.say("{cn}: renewed; valid to {until}.", cn=cn, until=document["not_after"])
+        until = minute(outcome.generation.certificate().not_valid_after_utc)
+        line = console.say("{cn}: renewed; valid to {until}.", cn=cn, until=until)
         return {**document, "action": "renewed"}, line
     if isinstance(outcome, Due):
         return {**document, "action": "due"}, console.say("{cn}: would be renewed now.", cn=cn)
-    due_at = rfc3339(outcome.due_at)
+    due_at = minute(outcome.due_at)
     if outcome.refused:
         line = console.say("{cn}: the server renews nothing before {due_at}.", cn=cn, due_at=due_at)
     else:
         line = console.say("{cn}: nothing to do before {due_at}.", cn=cn, due_at=due_at)
-    return {**document, "action": "nothing", "due_at": due_at}, line
+    return {**document, "action": "nothing", "due_at": rfc3339(outcome.due_at)}, line

@@ -54,7 +54,10 @@ WAIT: Final = Act(
 RENEW: Final = Act("renew", sentence("Renew the certificate now."), MENDABLE, "warifu renew {cn}")
 GO_ON: Final = Act(
     "goOn",
-    sentence("Go on with the enrolment that was begun, with the URL of the mail."),
+    sentence(
+        "Go on with the enrolment that was begun, with the URL of the mail. If wrong passwords locked it, have the "
+        "help desk unlock it first."
+    ),
     MENDABLE,
     "warifu enroll URL",
 )

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
 
+from client.clock import day, minute
 from client.doctor.facts import AccountState, Facts, KeyState, Seat, Server, Stage
 from client.doctor.symptoms import Finding, Phrase
 from client.language import sentence
 from client.ocsp import Word
 from client.renewal_memory import NOTHING_TO_RENEW
-from protocol.members import rfc3339
 from protocol.vocabulary import RefusalReason
 
 Check = Callable[[Facts], Iterator[Finding]]
@@ -88,13 +88,14 @@ def validity(facts: Facts) -> Iterator[Finding]:
 
 def _not_good(seat: Seat, about: dict[str, object]) -> Finding:
     standing = None if seat.live is None else seat.live.standing
-    since = "?" if standing is None or standing.since is None else rfc3339(standing.since)
+    since = "?" if standing is None or standing.since is None else minute(standing.since)
     suspended = standing is not None and standing.word is Word.SUSPENDED
     return Finding("suspended" if suspended else "revoked", {**about, "since": since}, seat.cn)
 
 
-def _is_revoked(seat: Seat) -> bool:
-    return _is(seat, Word.REVOKED) or (seat.live is not None and seat.live.revoked_here)
+def _is_barred(seat: Seat) -> bool:
+    """Tell whether nothing will be renewed as things are."""
+    return _is(seat, Word.REVOKED, Word.SUSPENDED) or (seat.live is not None and seat.live.revoked_here)
 
 
 def _is(seat: Seat, *words: Word) -> bool:
@@ -121,8 +122,8 @@ def renewal(facts: Facts) -> Iterator[Finding]:
             yield Finding("underWay", about, seat.cn)
         elif seat.renewal.trouble is not None:
             yield Finding("renewalTrouble", {**about, "trouble": seat.renewal.trouble}, seat.cn)
-        elif seat.renewal.due_at is not None and not facts.ends_soon(seat) and not _is_revoked(seat):
-            yield Finding("renewal", {**about, "due_at": f"{seat.renewal.due_at:%Y-%m-%d}"}, seat.cn)
+        elif seat.renewal.due_at is not None and not facts.ends_soon(seat) and not _is_barred(seat):
+            yield Finding("renewal", {**about, "due_at": day(seat.renewal.due_at)}, seat.cn)
         if seat.without_predecessor:
             yield Finding("withoutPredecessor", about, seat.cn)
 
@@ -157,7 +158,7 @@ def clock(facts: Facts) -> Iterator[Finding]:
             continue
         if server.clock_is_wrong:
             there = facts.now - server.ahead
-            told = {"by": _span(abs(server.ahead)), "here": rfc3339(facts.now), "there": rfc3339(there)}
+            told = {"by": _span(abs(server.ahead)), "here": minute(facts.now), "there": minute(there)}
             yield Finding("clockAhead" if server.ahead > timedelta() else "clockBehind", told)
         else:
             yield Finding("clock")

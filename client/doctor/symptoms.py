@@ -202,7 +202,7 @@ SYMPTOMS: Final[Mapping[str, Symptom]] = {
     ),
     "good": Symptom(Level.OK, sentence("{cn}: the authority says that it is good (OCSP)."), acts.NOTHING),
     "account": Symptom(Level.OK, sentence("{cn}: the server accepts this PC's account."), acts.NOTHING),
-    "renewal": Symptom(Level.OK, sentence("{cn}: this PC renews it by itself from {due_at} on."), acts.NOTHING),
+    "renewal": Symptom(Level.OK, sentence("{cn}: it is to be renewed from {due_at} on."), acts.NOTHING),
     "server": Symptom(
         Level.OK, sentence("{host}: found (DNS), reached (TCP), trusted (TLS), answers (HTTP)."), acts.NOTHING
     ),

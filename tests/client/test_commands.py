@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from unicodedata import east_asian_width
@@ -154,6 +155,7 @@ def test_what_the_server_cannot_be_asked_about_stands_as_we_know_it(pc: Pc, serv
     result = pc.run("status", "--online", "--json")
     (certificate,) = json.loads(result.stdout)["certificates"]
     assert (certificate["status"], certificate["asked"]) == ("valid", False)
+    assert result.exit_code == 3
     assert "not asked about" in result.stderr
 
 
@@ -163,3 +165,11 @@ def test_status_tells_two_certificates_of_one_cn_apart(pc: Pc, server: StandIn) 
     lines = pc.run("status").stdout.splitlines()
     for line, certificate in zip(lines[1:3], server.issued_for("F123456-001"), strict=True):
         assert f"{certificate.serial_number:x}"[:8] in line
+
+
+def test_people_are_told_the_day_and_the_minute_of_japan(pc: Pc, server: StandIn) -> None:
+    pc.enrol(server.invite())
+    (certificate,) = pc.json("status")["certificates"]
+    end = datetime.fromisoformat(certificate["not_after"]) + timedelta(hours=9)
+    assert f"{end:%Y-%m-%d}" in pc.run("status").stdout
+    assert f"{end:%Y-%m-%d %H:%M} JST" in pc.run("show").stdout

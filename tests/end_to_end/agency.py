@@ -130,8 +130,8 @@ class Agency:
             command += ["--config", str(self.config)]
         return _run(command, code, environment())
 
-    def warifu(self, *arguments: str, home: Path, code: int = 0, stdin: str | None = None) -> Any:
-        """Run `warifu … --json` with a home of its own, demand its exit code, and return the document it printed."""
+    def warifu(self, *arguments: str, home: Path, code: int | None = 0, stdin: str | None = None) -> Any:
+        """Run `warifu … --json` with a home of its own, demand an exit code, and return the document it printed."""
         variables = environment() | {"WARIFU_HOME": str(home)}
         return _run([str(BIN / "warifu"), *arguments, "--json"], code, variables, stdin)
 
@@ -280,8 +280,8 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"}
 
 
-def _run(command: Sequence[str], code: int, variables: dict[str, str], stdin: str | None = None) -> Any:
+def _run(command: Sequence[str], code: int | None, variables: dict[str, str], stdin: str | None = None) -> Any:
     done = commands.run(command, variables, stdin, seconds=120)
-    if done.returncode != code:
+    if code is not None and done.returncode != code:
         raise CommandFailed(f"{' '.join(command)}: exit {done.returncode}, not {code}\n{done.stdout}\n{done.stderr}")
     return json.loads(done.stdout) if done.stdout.strip() else None

@@ -18,7 +18,7 @@ def home(agency: Agency, invitation: Invitation, tmp_path: Path) -> Path:
 
 def stands(agency: Agency, home: Path) -> tuple[str, bool]:
     """Return the word of `status --online`, and whether it is the authority's."""
-    (certificate,) = agency.warifu("status", "--online", home=home)["certificates"]
+    (certificate,) = agency.warifu("status", "--online", home=home, code=None)["certificates"]
     return certificate["status"], certificate["asked"]
 
 
@@ -29,12 +29,15 @@ def test_a_pc_learns_within_seconds_of_suspension_release_and_revocation(
     call = ("--caller", "山田", "--officer", OFFICERS[0])
     agency.ca("certificate", "suspend", invitation.cn, "--reason", "lost", *call)
     until(lambda: stands(agency, home) == ("suspended", True), seconds=20)
+    agency.warifu("status", "--online", home=home, code=3)
     refused = agency.warifu("renew", invitation.cn, home=home, code=3)
     assert refused["error"]["type"] == "suspended"
     agency.ca("certificate", "release", invitation.cn, "--officer", OFFICERS[0])
     until(lambda: stands(agency, home) == ("valid", True), seconds=20)
+    agency.warifu("status", "--online", home=home, code=0)
     agency.revoke(invitation.cn)
     until(lambda: stands(agency, home) == ("revoked", True), seconds=20)
+    agency.warifu("status", "--online", home=home, code=5)
     assert agency.warifu("status", home=home)["certificates"][0]["status"] == "valid"
     assert agency.warifu("renew", invitation.cn, home=home, code=5)["error"]["type"] == "accountEnded"
     agency.warifu("delete", invitation.cn, home=home, stdin="yes\n")

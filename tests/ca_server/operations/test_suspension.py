@@ -130,9 +130,19 @@ def test_the_log_says_who_took_a_call_and_why_but_not_who_called(desk: Desk) -> 
     suspend(desk)
     entries = desk.records.read(audit.of_subject, str(FIRST))
     ((actor, detail),) = [(actor, detail) for _, actor, action, detail in entries if action == "call: suspended"]
-    assert actor == f"officer:{ALICE.id}"
+    assert actor == ALICE.actor
     assert detail["reason"] == "lost"
     assert "山田" not in str(entries)
+
+
+@pytest.mark.parametrize("fetched", [False, True])
+def test_the_log_says_who_released_a_cn_and_from_what(desk: Desk, branch: Branch, fetched: bool) -> None:
+    if fetched:
+        branch.fetch(FIRST)
+    suspend(desk)
+    desk.records.write(suspension.release, FIRST, ALICE.actor, desk.now)
+    _, actor, action, detail = desk.records.read(audit.of_subject, str(FIRST))[-1]
+    assert (actor, action, detail["reason"]) == (ALICE.actor, "seat released", "lost")
 
 
 def test_a_suspension_and_a_release_bring_the_next_crl_forward(desk: Desk) -> None:
