@@ -20,6 +20,7 @@ from ca_server import audit_keeping, keyring, logs, store, tracing, watching
 from ca_server.authority import crl
 from ca_server.authority.issuer import Issuer, PlannedCertificate
 from ca_server.authority.profile import CertificateProfile
+from ca_server.backup.exposure import exposed
 from ca_server.clock import HOUR, MINUTE, Clock
 from ca_server.config import Config, address_of
 from ca_server.errors import TryLater
@@ -302,7 +303,7 @@ class _Wiring:
         in_use = self._authorities[0].signer.certificate
         ending = reconcile.issuer_ends_soon(in_use, self._config.profile.validity_days, now)
         ending += endings.end_soon(watching.perishable(self._config, self._authorities), now)
-        reconcile.report(dataclasses.replace(seen, alarms=seen.alarms + ending))
+        reconcile.report(dataclasses.replace(seen, alarms=seen.alarms + ending + exposed(self._config)))
 
     async def _finish_orphans(self, now: int) -> None:
         await issuance.finish_orphans(self._database, self._room, crl_entry, now)

@@ -53,6 +53,7 @@ log = logging.getLogger("ca_server.responding")
 _SECONDS_OF_A_TICK = 0.1
 _SECONDS_OF_WORK = 0.05  # of each tick while there is something to sign: half a core at the most
 _SECONDS_BETWEEN_ALARMS = 60
+_SECONDS_OF_PATIENCE = 5
 _SECONDS_BETWEEN_LOOKS = 1
 _SECONDS_FOR_CHANGES = 3
 _SECONDS_FOR_A_FILE = 15 * MINUTE
@@ -137,7 +138,7 @@ def _keep(config: Config, signers: Signers, alarms: logs.Alarms) -> None:
     keeping, keeper = begun()
     _heed(lambda: os._exit(0))  # nothing here is left half done
     _ready()
-    looked, alarmed, more = 0.0, -float(_SECONDS_BETWEEN_ALARMS), False
+    looked, more, trouble = 0.0, False, _Trouble(meanwhile)
     while True:
         pause = _SECONDS_OF_A_TICK - (_SECONDS_OF_WORK if more else 0)
         select.select([], [], [], pause)  # time.sleep breaks under libfaketime, and with it rehearsals of the clock
@@ -155,9 +156,36 @@ def _keep(config: Config, signers: Signers, alarms: logs.Alarms) -> None:
             more = keeper.refresh(_SECONDS_OF_WORK)
         except Exception:
             more = False
-            if time.monotonic() - alarmed >= _SECONDS_BETWEEN_ALARMS:
-                alarmed = time.monotonic()
-                log.exception("ALARM: changes cannot be read, or ready answers not be kept; %s", meanwhile)
+            trouble.tell()
+        else:
+            trouble.end()
+
+
+class _Trouble:
+    """Tells of what a keeper cannot do once it lasts, again each minute, and when it is over.
+
+    A server that is started anew is away for two seconds, of which no person need know.
+    """
+
+    def __init__(self, meanwhile: str) -> None:
+        self._meanwhile = meanwhile
+        self._since: float | None = None
+        self._alarmed: float | None = None
+
+    def tell(self) -> None:
+        """Alarm, amid the handling of the error, if it is time for it."""
+        moment = time.monotonic()
+        self._since = self._since or moment
+        lasts = moment - self._since >= _SECONDS_OF_PATIENCE
+        if lasts and (self._alarmed is None or moment - self._alarmed >= _SECONDS_BETWEEN_ALARMS):
+            self._alarmed = moment
+            log.exception("ALARM: changes cannot be read, or ready answers not be kept; %s", self._meanwhile)
+
+    def end(self) -> None:
+        """Say that it is over, if anybody was told that it began."""
+        if self._alarmed is not None:
+            log.warning("ALARM over: changes are read and ready answers kept again")
+        self._since = self._alarmed = None
 
 
 def _standing(keeping: Keeping, keeper: "Keeper", signers: Signers) -> dict[str, int]:

@@ -49,9 +49,13 @@ def of_records(config: Config) -> Iterator[Place]:
 def of_keys(config: Config) -> Iterator[Place]:
     """Yield keys, what opens them, and their certificates."""
     for field, path in _unique(_paths(config)):
-        secret = field not in (*_OF_NO_FILE, *_FOLDERS) and not field.endswith(_PUBLIC)
-        if secret or field.endswith(_CERTIFICATE):
+        if _is_secret(field) or field.endswith(_CERTIFICATE):
             yield _place(config, path)
+
+
+def secrets(config: Config) -> Iterator[Path]:
+    """Yield keys and what opens them: what nobody but the service may read."""
+    return (path for field, path in _unique(_paths(config)) if _is_secret(field))
 
 
 def database(config: Config) -> str:
@@ -85,6 +89,10 @@ def moved(config: Config, then: Path) -> Config:
         return led
     server = dataclasses.replace(led.server, database=folder / _COPY, database_password_file=None)
     return dataclasses.replace(led, server=server)
+
+
+def _is_secret(field: str) -> bool:
+    return field not in (*_OF_NO_FILE, *_FOLDERS) and not field.endswith(_PUBLIC)
 
 
 def _mapped(section: C, lead: Any) -> C:

@@ -33,6 +33,7 @@ class OfficerRow:
     id: str
     name: str
     role: str
+    os_user: str | None
     added_at: int
     disabled_at: int | None
 
@@ -237,6 +238,8 @@ class AuditRow:
     action: str
     subject: str
     detail: str
+    place: int | None
+    salt: str | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

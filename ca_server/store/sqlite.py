@@ -133,7 +133,11 @@ class Glass:
 
 def _existing(path: Path) -> Path:
     if not path.exists():
-        raise Unavailable(sentence("There is no database {path}; `warifu-ca init` makes one.", path=path))
+        raise Unavailable(
+            sentence(
+                "There is no database {path}: bring it back, or restore a backup (`warifu-ca restore`).", path=path
+            )
+        )
     if not os.access(path, os.R_OK | os.W_OK):
         raise Unavailable(sentence("{path} is the service's account's; run the command by that one.", path=path))
     return path

@@ -71,6 +71,15 @@ def wait_until(is_so: Callable[[], bool], seconds: float) -> float:
     return time.monotonic() - started
 
 
+def settled(counted: Callable[[], float]) -> float:
+    """Return a counter once what was asked before is in it: workers tell what they answered each second."""
+    while True:
+        before = counted()
+        time.sleep(2.5)
+        if counted() == before:
+            return before
+
+
 def memory(pid: int) -> int:
     """Return the octets of memory that are a process's own or shared."""
     return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -26,7 +26,7 @@ from ca_server.clock import DAY
 from tests.ca_server.observing.test_text import read
 from tests.end_to_end.agency import BIN, Agency, environment, free_ports
 from tests.end_to_end.questions import Judge, judge
-from tests.end_to_end.relying import enrolled, serial_of, wait_until
+from tests.end_to_end.relying import enrolled, serial_of, settled, wait_until
 
 _MANY = 3000
 _NEVER_ISSUED = 0x1234567890ABCDEF
@@ -298,7 +298,7 @@ def test_it_tells_its_own_watchers_what_it_answers_and_keeps(
     def signed() -> float:
         return seen()["warifu_ocsp_answers_total", "kind=signed"]
 
-    before = signed()
+    before = settled(signed)
     asked.ask(elsewhere.port, main[1][0], nonced=True)
     wait_until(lambda: signed() == before + 1, 30)
     assert seen()["warifu_ready_answers",] >= _MANY

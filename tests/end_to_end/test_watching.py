@@ -16,7 +16,7 @@ import pytest
 from tests.ca_server.observing.test_text import read
 from tests.end_to_end.agency import Agency
 from tests.end_to_end.questions import judge
-from tests.end_to_end.relying import Candidate, enrolled, processes, serial_of, wait_until
+from tests.end_to_end.relying import Candidate, enrolled, processes, serial_of, settled, wait_until
 
 CONF = Path(__file__).parents[2] / "conf"
 METRIC = re.compile(r"\b(?:warifu|process)_[a-z_]+\b")
@@ -89,7 +89,7 @@ def test_answers_of_all_workers_are_counted_and_stay_counted_when_one_is_killed(
     def answers() -> float:
         return sum(value for sample, value in scrape(agency).items() if sample[0] == "warifu_ocsp_answers_total")
 
-    before = answers()
+    before = settled(answers)
     for _ in range(20):
         assert asker.ask(agency.http_port, serial).word == "good"
     wait_until(lambda: answers() == before + 20, 30)

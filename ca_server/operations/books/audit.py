@@ -30,6 +30,7 @@ def audit(ledger: Ledger) -> Book:
       an account bound; an institution and an officer registered; a CRL published; a mail ended
     - each step of an application was taken by the officer whom it names
     - a certificate that the log saw planned or issued is on record, and a stored one has the hash that the log saw
+    - officers have the role and the login that the log saw them given, and none acts whom it saw disabled
     - an application that the log saw returned or withdrawn is so still: nobody revives it, whoever had signed it
     """
     return book("audit", len(ledger.audit), _audit(ledger))
@@ -71,6 +72,7 @@ def _audit(ledger: Ledger) -> Iterator[str]:
             yield f"The certificate {key} was planned, says an entry, and is not on record."
         if action == "certificate issued" and key not in stored:
             yield f"The certificate {key} was issued, says an entry, and is not stored."
+    yield from _of_officers(ledger)
     for application in ledger.applications:
         for end in (Status.RETURNED, Status.WITHDRAWN):
             if application.status != end and (f"application {end}", f"application:{application.number}") in entries:
@@ -136,6 +138,23 @@ def _of_certificate(row: CertificateRow) -> Iterator[_Entry]:
         yield "certificates revoked", row.serial
     if row.status == CertificateStatus.ABORTED:
         yield "certificate aborted", row.serial
+
+
+def _of_officers(ledger: Ledger) -> Iterator[str]:
+    officers = {f"officer:{each.id}": each for each in ledger.officers}
+    for row in ledger.audit:
+        officer = officers.get(row.subject)
+        if officer is None:
+            continue
+        if row.action == "officer added":
+            given = json.loads(row.detail)
+            if given["role"] != officer.role:
+                yield f"Officer {officer.id} was given the role {given['role']}, says an entry, and has {officer.role}."
+            is_erased = row.place is not None and row.salt is None
+            if not is_erased and given["os_user"] != officer.os_user:
+                yield f"Officer {officer.id} was given another login, says an entry, than the one on record."
+        if row.action == "officer disabled" and officer.disabled_at is None:
+            yield f"Officer {officer.id} was disabled, says an entry, and acts again."
 
 
 def _of_applications(ledger: Ledger) -> Iterator[_Entry]:

@@ -60,7 +60,11 @@ def require_current(connection: Connection) -> None:
 def _upgrade_file(path: Path) -> None:
     """Migrate on a plain connection: foreign keys are not looked at while tables are made anew."""
     if not path.exists():
-        raise Unavailable(sentence("There is no database {path}; `warifu-ca init` makes one.", path=path))
+        raise Unavailable(
+            sentence(
+                "There is no database {path}: bring it back, or restore a backup (`warifu-ca restore`).", path=path
+            )
+        )
     engine: Engine = create_engine(f"sqlite:///{path}")
     try:
         with engine.begin() as connection:

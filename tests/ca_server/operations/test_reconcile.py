@@ -267,6 +267,8 @@ PLANTED: dict[str, list[tuple[str, str]]] = {
         ("'institution registered' about F123456", no_entry("institution registered")),
         ("'officer added' about officer:{examiner}", no_entry("officer added")),
         ("'officer disabled' about officer:{examiner}", "UPDATE officer SET disabled_at = added_at + 9"),
+        ("{examiner} was given the role ra, says an entry", "UPDATE officer SET role = 'auditor' WHERE id = :examiner"),
+        ("{examiner} was given another login", "UPDATE officer SET os_user = 'mallory' WHERE id = :examiner"),
         ("'CRL published' about issuing-1", no_entry("CRL published")),
         ("'mail sent' about", no_entry("mail sent")),
         ("'application received' about application:1", no_entry("application received")),
