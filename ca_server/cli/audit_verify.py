@@ -11,9 +11,11 @@ import click
 
 from ca_server.checkpoint_key import public_keys, published_keys
 from ca_server.cli.options import open_records, settings
-from ca_server.cli.output import PERSON, Stop, answer
-from ca_server.clock import rfc3339
+from ca_server.cli.output import PERSON, Stop, answer, spoken
+from ca_server.clock import minute_in_tokyo, rfc3339
+from ca_server.domain.audit_entry import Entry
 from ca_server.domain.checkpoint import Checkpoint, NoCheckpoint
+from ca_server.domain.timeline import ACTIONS
 from ca_server.errors import Invalid
 from ca_server.language import sentence
 from ca_server.operations import audit_export, audit_proofs
@@ -120,11 +122,21 @@ def _tell(found: Verified, kept: tuple[Path, ...], waiting: int = 0) -> None:
         raise Stop(PERSON)
 
 
+def _line(entry: Entry) -> str:
+    """Return when what was done to what; the words of an export may be anybody's, so they are escaped."""
+    action = ACTIONS.get(entry.action)
+    what = json.dumps(entry.action)[1:-1] if action is None else spoken(action)
+    return f"  {minute_in_tokyo(entry.at)} {what}: {json.dumps(entry.subject)[1:-1]}"
+
+
 def _tell_proof(proven: Proven) -> None:
     moment = rfc3339(proven.checkpoint.at)
     if proven.institution is None:
         entries = [{"place": each.place, "entry": json.loads(each.entry.text())} for each in proven.entries]
-        words = [sentence("{count} entries stood in the log of {moment}.", count=len(entries), moment=moment)]
+        words: list[str] = [
+            sentence("{count} entries stood in the log of {moment}.", count=len(entries), moment=moment),
+            *(_line(each.entry) for each in proven.entries),
+        ]
         answer({"whole": True, "checkpoint": moment, "entries": entries}, words)
         return
     count = len(proven.certificates)

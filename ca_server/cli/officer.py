@@ -5,7 +5,7 @@ import click
 from ca_server.cli import officer_key
 from ca_server.cli.front import Group
 from ca_server.cli.options import common, login, now, officer_option, open_records, settings
-from ca_server.cli.output import answer, answer_table
+from ca_server.cli.output import answer, answer_table, warn
 from ca_server.domain.approvals import OfficerKey
 from ca_server.domain.officers import Officer, Role, require_name
 from ca_server.errors import Invalid
@@ -53,6 +53,8 @@ def add(name: str, role: str, os_user: str | None) -> None:
     except Duplicate as error:
         records.write(_log_refusal, fresh.name)
         raise Invalid({"name": _taken(records.read(officers.by_name, name))}) from error
+    if os_user is None:
+        warn(sentence("Whoever may use this command can act as {name}; --os-user ties a name to one login.", name=name))
     answer(_document(fresh), [sentence("Registered {name} as {role}.", name=fresh.name, role=fresh.role)])
 
 

@@ -199,6 +199,7 @@ def test_a_proof_is_written_once_and_verified_by_anybody(ca: Path, command: Run,
     code, text = command("verify", "--export", tmp_path / "proof", "--key", keys(ca), "--json")
     assert code == DONE
     assert json.loads(text)["entries"][0]["entry"][4] == "F000001-001"
+    assert "F000001-001" in command("verify", "--export", tmp_path / "proof", "--key", keys(ca))[1]
     changed = (tmp_path / "proof").read_text().replace("F000001", "F000002")
     (tmp_path / "changed").write_text(changed)
     assert command("verify", "--export", tmp_path / "changed", "--key", keys(ca))[0] == PERSON
