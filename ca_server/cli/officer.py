@@ -54,7 +54,7 @@ def add(name: str, role: str, os_user: str | None) -> None:
         records.write(_log_refusal, fresh.name)
         raise Invalid({"name": _taken(records.read(officers.by_name, name))}) from error
     if os_user is None:
-        warn(sentence("Whoever may use this command can act as {name}; --os-user ties a name to one login.", name=name))
+        warn(sentence("{name} has no login, so anybody here can act as {name} (--os-user).", name=name))
     answer(_document(fresh), [sentence("Registered {name} as {role}.", name=fresh.name, role=fresh.role)])
 
 
