@@ -102,9 +102,9 @@ def test_a_database_is_never_overwritten(database: Path) -> None:
         migrations.create(database)
 
 
-def test_a_missing_database_leads_to_init(tmp_path: Path) -> None:
+def test_a_missing_database_leads_to_its_backup(tmp_path: Path) -> None:
     for look in (require_current, migrations.upgrade):
-        with pytest.raises(Unavailable, match="warifu-ca init"):
+        with pytest.raises(Unavailable, match="warifu-ca restore"):
             look(tmp_path / "none.db")
 
 
