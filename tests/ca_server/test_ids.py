@@ -20,7 +20,7 @@ import os
 from ca_server.ids import new_id
 new_id()
 child = os.fork()
-print(*(new_id() for _ in range(10)), flush=True)
+os.write(1, "".join(f"{new_id()} " for _ in range(10)).encode())  # in one piece
 if child:
     os.waitpid(child, 0)
 """
