@@ -87,14 +87,22 @@ class SubjectName:
 
     def x509(self) -> x509.Name:
         """Return the name for cryptography's builders: C as PrintableString, the others as UTF8String."""
-        return x509.Name(
-            [
-                x509.NameAttribute(NameOID.COUNTRY_NAME, COUNTRY),
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, self.organization),
-                x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, str(self.common_name.institution)),
-                x509.NameAttribute(NameOID.COMMON_NAME, str(self.common_name)),
-            ]
-        )
+        owner = _owner(self.organization, str(self.common_name.institution))
+        return x509.Name([*owner, _part(NameOID.COMMON_NAME, str(self.common_name))])
 
     def __str__(self) -> str:
         return f"C={COUNTRY}, O={self.organization}, OU={self.common_name.institution}, CN={self.common_name}"
+
+
+@lru_cache(maxsize=4096)  # an institution has hundreds of PCs
+def _owner(organization: str, institution: str) -> tuple[x509.RelativeDistinguishedName, ...]:
+    """Return what the names of an institution's seats begin with."""
+    return (
+        _part(NameOID.COUNTRY_NAME, COUNTRY),
+        _part(NameOID.ORGANIZATION_NAME, organization),
+        _part(NameOID.ORGANIZATIONAL_UNIT_NAME, institution),
+    )
+
+
+def _part(kind: x509.ObjectIdentifier, text: str) -> x509.RelativeDistinguishedName:
+    return x509.RelativeDistinguishedName([x509.NameAttribute(kind, text)])

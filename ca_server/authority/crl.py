@@ -34,7 +34,7 @@ def entry(serial: int, revoked_at: int, reason: RevocationReason) -> bytes:
         raise ValueError("removeFromCRL is a word of delta CRLs, and there are none here.")
     if reason is RevocationReason.unspecified:
         return der.sequence(der.integer(serial), der.time(revoked_at))
-    code = _extension(_REASON_CODE, der.element(_ENUMERATED, bytes((reason,))))
+    code = der.extension(_REASON_CODE, der.element(_ENUMERATED, bytes((reason,))))
     return der.sequence(der.integer(serial), der.time(revoked_at), der.sequence(code))
 
 
@@ -72,12 +72,12 @@ def _to_be_signed(
     signer: Signer, entries: Sequence[bytes], number: int, times: tuple[int, int], scope: str | None
 ) -> list[bytes]:
     extensions = [
-        _extension(_AUTHORITY_KEY_IDENTIFIER, authority_key_identifier(signer.certificate).public_bytes()),
-        _extension(_CRL_NUMBER, der.integer(number)),
+        der.extension(_AUTHORITY_KEY_IDENTIFIER, authority_key_identifier(signer.certificate).public_bytes()),
+        der.extension(_CRL_NUMBER, der.integer(number)),
     ]
     if scope is not None:
         full_name = der.explicit(0, der.explicit(0, der.element(_URI, scope.encode("ascii"))))
-        extensions.append(_extension(_ISSUING_DISTRIBUTION_POINT, der.sequence(full_name), critical=True))
+        extensions.append(der.extension(_ISSUING_DISTRIBUTION_POINT, der.sequence(full_name), critical=True))
     length = sum(map(len, entries))
     fields = (
         _VERSION_2,
@@ -109,9 +109,3 @@ def number_of(encoded: bytes | mmap.mmap) -> int:
         if fields[:1] == [_CRL_NUMBER]:
             return int.from_bytes(der.contents(der.contents(fields[-1], der.OCTET_STRING), der.INTEGER), "big")
     raise der.BadDer("This CRL has no number.")
-
-
-def _extension(oid: bytes, value: bytes, *, critical: bool = False) -> bytes:
-    """Return an Extension."""
-    mark = der.BOOLEAN_TRUE if critical else b""
-    return der.sequence(oid, mark, der.element(der.OCTET_STRING, value))

@@ -67,6 +67,12 @@ def object_identifier(dotted: str) -> bytes:
     return bytes(core.ObjectIdentifier(dotted).dump())
 
 
+def extension(oid: bytes, value: bytes, *, critical: bool = False) -> bytes:
+    """Return an Extension of RFC 5280 §4.1 around the DER of its value."""
+    return sequence(oid, BOOLEAN_TRUE if critical else b"", element(OCTET_STRING, value))
+
+
+@lru_cache(maxsize=64)  # what is made within a second has the same
 def time(seconds: int) -> bytes:
     """Return a Time of RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime from 2050 on."""
     at = moment(seconds)

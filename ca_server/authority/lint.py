@@ -1,9 +1,10 @@
 """The linter of client certificates: a closed list, so that what it does not know is refused.
 
-It takes the bytes apart with `der`, writes every field that the profile allows a second time and by other code than
-the builder's, and compares. Public linters judge RFC 5280 and let through what our profile forbids (a certificate of
-twenty years without EKU, for one). Some rules hold whatever the facts say: size of the serial, strength of the key,
-the issuer's own life, whose name a dNSName may be. RFC 5280 §4.1 and §4.2, requirements N1 and K2.
+It takes the bytes apart with `der`, writes every field that the profile allows a second time, names and extensions
+without the library that wrote them first, and compares. Public linters judge RFC 5280 and let through what our profile
+forbids (a certificate of twenty years without EKU, for one). Some rules hold whatever the facts say: size of the
+serial, strength of the key, the issuer's own life, whose name a dNSName may be. RFC 5280 §4.1 and §4.2, requirements
+N1 and K2.
 """
 
 import hashlib
@@ -112,11 +113,13 @@ def _rules(expected: ExpectedLeaf) -> Iterator[str]:
 
 def _compared(tbs: bytes, expected: ExpectedLeaf) -> Iterator[str]:
     """Yield each field that is not, to the byte, what the profile makes of the facts."""
+    wanted_fields, wanted_extensions = _wanted(expected)
+    if tbs == der.sequence(*wanted_fields, der.explicit(3, der.sequence(*wanted_extensions.values()))):
+        return
     *fields, extensions = der.split(der.contents(tbs, der.SEQUENCE))
     if len(fields) != len(_FIELDS):
         yield f"There are {len(fields) + 1} fields; a certificate of this profile has {len(_FIELDS) + 1}."
         return
-    wanted_fields, wanted_extensions = _wanted(expected)
     for name, found, wanted in zip(_FIELDS, fields, wanted_fields, strict=True):
         if found != wanted:
             yield f"The field {name} is {found.hex()}; the profile wants {wanted.hex()}."
@@ -157,8 +160,8 @@ def _wanted(expected: ExpectedLeaf) -> tuple[tuple[bytes, ...], dict[bytes, byte
     )
     extensions = (
         shared
-        | _extension(_SUBJECT_KEY_IDENTIFIER, der.element(der.OCTET_STRING, identifier))
         | _crl_pointer(expected.profile.crl_url, expected.profile.partition(facts.serial))
+        | _extension(_SUBJECT_KEY_IDENTIFIER, der.element(der.OCTET_STRING, identifier))
     )
     if facts.dns_name is not None:
         extensions |= _extension(_SUBJECT_ALTERNATIVE_NAME, der.sequence(der.element(0x82, facts.dns_name.encode())))
@@ -210,8 +213,7 @@ def _crl_pointer(url: str, partition: int) -> dict[bytes, bytes]:
 
 
 def _extension(oid: bytes, value: bytes, *, critical: bool = False) -> dict[bytes, bytes]:
-    mark = der.BOOLEAN_TRUE if critical else b""
-    return {oid: der.sequence(oid, mark, der.element(der.OCTET_STRING, value))}
+    return {oid: der.extension(oid, value, critical=critical)}
 
 
 def _url(url: str) -> bytes:

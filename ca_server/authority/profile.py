@@ -3,23 +3,27 @@
 clientAuth and digitalSignature only, no CA bit, identifiers of both keys, pointers to CRL, OCSP and issuer, one policy
 with its CPS; a dNSName only when one was ordered. RFC 5280 §4.1 and §4.2. Names come from the records alone, never
 from the signing request (N3); `lint` judges the result before it is recorded and signed.
+
+The library writes each name, key and extension; they are joined here, for its builder gives DER only together with a
+signature, which is not this module's to make. The tests hold what comes out against the builder's.
 """
 
 import secrets
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256, SHA384
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from ca_server.authority import extensions
-from ca_server.authority.signer import hash_of, issuer_public_key
-from ca_server.authority.stand_in import stand_in_for
-from ca_server.clock import DAY, HOUR, moment
-from keys.algorithms import PrivateKey, PublicKey
+from ca_server.authority import der, extensions
+from ca_server.authority.signer import algorithm_of, issuer_public_key
+from ca_server.clock import DAY, HOUR
+from keys.algorithms import PublicKey
 from protocol.names import CommonName, SubjectName
+
+_VERSION_3: Final = der.explicit(0, der.integer(2))
 
 
 @dataclass(frozen=True)
@@ -79,41 +83,44 @@ def to_be_signed(profile: CertificateProfile, issuer_certificate: x509.Certifica
     Raises UnsupportedKey when the issuer's key is of no kind that a CA may have.
     """
     shared = _shared(profile, issuer_certificate, profile.partition(facts.serial))
-    builder = (
-        shared.builder.subject_name(SubjectName(profile.organization, facts.common_name).x509())
-        .serial_number(facts.serial)
-        .public_key(facts.public_key)
-        .not_valid_before(moment(facts.not_before))
-        .not_valid_after(moment(profile.not_after(facts.not_before)))
-        .add_extension(extensions.subject_key_identifier(facts.public_key), critical=False)
-    )
+    own = _extension(extensions.subject_key_identifier(facts.public_key))
     if facts.dns_name is not None:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(facts.dns_name)]), critical=False)
-    return builder.sign(shared.key, shared.hash).tbs_certificate_bytes
+        own += _extension(x509.SubjectAlternativeName([x509.DNSName(facts.dns_name)]))
+    return der.sequence(
+        _VERSION_3,
+        der.integer(facts.serial),
+        shared.algorithm,
+        shared.issuer,
+        der.sequence(der.time(facts.not_before), der.time(profile.not_after(facts.not_before))),
+        SubjectName(profile.organization, facts.common_name).x509().public_bytes(),
+        facts.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
+        der.explicit(3, der.sequence(shared.extensions, own)),
+    )
 
 
 class _Shared(NamedTuple):
-    """What all certificates of a profile, an issuer and a partition have in common."""
+    """What all certificates of a profile, an issuer and a partition have in common, in DER."""
 
-    builder: x509.CertificateBuilder
-    key: PrivateKey
-    """Stands in for the issuer's."""
-    hash: SHA256 | SHA384
+    algorithm: bytes
+    issuer: bytes
+    extensions: bytes
+    """In a row."""
 
 
 @lru_cache(maxsize=1024)
 def _shared(profile: CertificateProfile, issuer_certificate: x509.Certificate, partition: int) -> _Shared:
-    """Return it with each extension written by the library once, which takes longer than the rest of a certificate."""
-    listed: list[tuple[x509.ExtensionType, bool]] = [
-        (extensions.authority_key_identifier(issuer_certificate), False),
-        (extensions.key_usage("digital_signature"), True),
-        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False),
-        (extensions.policy(profile.policy_oid, profile.cps_url), False),
-        (extensions.crl_pointer(extensions.crl_url_of(profile.crl_url, partition)), False),
-        (extensions.issuer_pointers(profile.ca_issuers_url, profile.ocsp_url), False),
-    ]
-    builder = x509.CertificateBuilder().issuer_name(issuer_certificate.subject)
-    for each, critical in listed:
-        builder = builder.add_extension(x509.UnrecognizedExtension(each.oid, each.public_bytes()), critical)
-    issuer_key = issuer_public_key(issuer_certificate)
-    return _Shared(builder, stand_in_for(issuer_key), hash_of(issuer_key))
+    """Return it; what the library writes of the extensions takes longer than the rest of a certificate."""
+    shared = (
+        _extension(extensions.authority_key_identifier(issuer_certificate)),
+        _extension(extensions.key_usage("digital_signature"), critical=True),
+        _extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])),
+        _extension(extensions.policy(profile.policy_oid, profile.cps_url)),
+        _extension(extensions.issuer_pointers(profile.ca_issuers_url, profile.ocsp_url)),
+        _extension(extensions.crl_pointer(extensions.crl_url_of(profile.crl_url, partition))),
+    )
+    algorithm = algorithm_of(issuer_public_key(issuer_certificate))
+    return _Shared(algorithm, issuer_certificate.subject.public_bytes(), b"".join(shared))
+
+
+def _extension(value: x509.ExtensionType, *, critical: bool = False) -> bytes:
+    return der.extension(der.object_identifier(value.oid.dotted_string), value.public_bytes(), critical=critical)

@@ -96,6 +96,12 @@ def the_house() -> House:
 
 
 @pytest.fixture(scope="session")
+def house_of() -> Callable[[str], House]:
+    """The hierarchy whose issuing CA has a key of a kind."""
+    return house
+
+
+@pytest.fixture(scope="session")
 def key_of() -> Callable[..., PrivateKey]:
     """Keys that the whole session shares, by the name of their kind."""
     return key

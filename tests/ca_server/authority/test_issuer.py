@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ca_server.authority.issuer import Issuer, LookUp, PlannedCertificate, WillNotSign
 from ca_server.authority.profile import to_be_signed
 from ca_server.authority.signer import Signer
-from ca_server.authority.stand_in import StandInEllipticCurveKey
 from keys.errors import BadSignature, UnsupportedKey
 from protocol.names import CommonName
 
@@ -173,7 +172,8 @@ def test_bytes_made_for_another_ca_are_not_signed(the_house, each_house) -> None
 
 def test_a_wrong_signature_is_not_let_out(the_house) -> None:
     plan = plan_of(the_house)
-    faulty = Signer(the_house.issuing.certificate, StandInEllipticCurveKey(the_house.issuing.public_key))
+    faulty = Signer(the_house.issuing.certificate, the_house.issuing.private_key)
+    object.__setattr__(faulty, "signature", lambda _: the_house.issuing.signature(b"something else"))
 
     with pytest.raises(BadSignature):
         sign(Issuer("issuing", faulty, always(plan)), plan.serial)

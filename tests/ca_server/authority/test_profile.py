@@ -1,21 +1,92 @@
 """The profile of client certificates, judged by pkilint, openssl and GnuTLS."""
 
 import dataclasses
+import inspect
+import random
 import subprocess
+from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from ca_server.authority import crl, hierarchy
 from ca_server.authority.lint import ExpectedLeaf, lint
-from ca_server.authority.profile import serial_number, to_be_signed
+from ca_server.authority.profile import CertificateProfile, LeafFacts, serial_number, to_be_signed
+from ca_server.authority.signer import Signer
+from keys.algorithms import PublicKey
+from protocol.names import CommonName
 
 CPS_POINTER = {"pkix.certificate_policies_policy_has_qualifier"}
 KINDS = ["P-256", "P-384", "RSA-2048", "RSA-3072"]
 FQDN = "f123456-001.pc.example"
+_2050 = 2_524_608_000
 each_leaf = pytest.mark.parametrize(("kind", "dns_name"), [(kind, name) for kind in KINDS for name in (None, FQDN)])
+
+
+def random_certificate(
+    chance: random.Random, profile: CertificateProfile, keys: list[PublicKey]
+) -> tuple[CertificateProfile, LeafFacts]:
+    """Return random facts: serials of 1 to 20 octets with and without a sign octet, and times around 2050."""
+    serial = int.from_bytes(bytes((chance.choice((1, 0x40, 0x7F)),)) + chance.randbytes(chance.randint(0, 19)))
+    begins = chance.choice((chance.randint(1, 2**32), 2**31 + chance.randint(0, 2**29), _2050 - chance.randint(-2, 2)))
+    name = CommonName.parse(f"F{chance.randint(0, 999999):06d}-{chance.randint(1, 999):03d}")
+    alias = chance.choice((None, f"{name}.pc.example".lower()))
+    varied = dataclasses.replace(
+        profile,
+        organization="".join(chance.choices("割符試験機構 Agency&,=+", k=chance.randint(0, 62))).join("庁局"),
+        crl_partitions=chance.choice((0, 1, 7)),
+        validity_days=chance.choice((1, 395)),
+    )
+    return varied, LeafFacts(name, chance.choice(keys), serial, begins, alias)
+
+
+def built(issuer: Signer, profile: CertificateProfile, facts: LeafFacts) -> x509.Certificate:
+    """Return the certificate as the library's own builder makes it, from values of the library alone."""
+    name, url, part = facts.common_name, profile.crl_url, profile.partition(facts.serial)
+    subject = [
+        x509.NameAttribute(NameOID.COUNTRY_NAME, "JP"),
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, profile.organization),
+        x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, str(name.institution)),
+        x509.NameAttribute(NameOID.COMMON_NAME, str(name)),
+    ]
+    its_own = issuer.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    place = x509.UniformResourceIdentifier(url.replace(".crl", f"-{part}.crl") if part else url)
+    policy = x509.PolicyInformation(x509.ObjectIdentifier(profile.policy_oid), [profile.cps_url])
+    usage = dict.fromkeys(inspect.signature(x509.KeyUsage).parameters, False) | {"digital_signature": True}
+    methods = (
+        (AuthorityInformationAccessOID.OCSP, profile.ocsp_url),
+        (AuthorityInformationAccessOID.CA_ISSUERS, profile.ca_issuers_url),
+    )
+    listed: list[tuple[x509.ExtensionType, bool]] = [
+        (x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(its_own), False),
+        (x509.KeyUsage(**usage), True),
+        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False),
+        (x509.CertificatePolicies([policy]), False),
+        (
+            x509.AuthorityInformationAccess(
+                [x509.AccessDescription(method, x509.UniformResourceIdentifier(where)) for method, where in methods]
+            ),
+            False,
+        ),
+        (x509.CRLDistributionPoints([x509.DistributionPoint([place], None, None, None)]), False),
+        (x509.SubjectKeyIdentifier.from_public_key(facts.public_key), False),
+    ]
+    if facts.dns_name is not None:
+        listed.append((x509.SubjectAlternativeName([x509.DNSName(facts.dns_name)]), False))
+    builder = (
+        x509.CertificateBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .subject_name(x509.Name(subject))
+        .serial_number(facts.serial)
+        .public_key(facts.public_key)
+        .not_valid_before(datetime.fromtimestamp(facts.not_before, UTC))
+        .not_valid_after(datetime.fromtimestamp(facts.not_before + profile.validity_days * 86400 - 1, UTC))
+    )
+    for extension, critical in listed:
+        builder = builder.add_extension(extension, critical)
+    return builder.sign(issuer.private_key, issuer.hash)
 
 
 @each_leaf
@@ -49,7 +120,17 @@ def test_a_certificate_in_a_partition_points_to_its_list_and_our_linter_wants_th
     assert "cRLDistributionPoints" in finding
 
 
-def test_the_bytes_made_with_the_stand_in_are_those_that_the_real_key_would_have_signed(each_house) -> None:
+@pytest.mark.parametrize(("kind", "count"), [("P-256", 10_000), ("RSA-3072", 200)])
+def test_the_bytes_are_those_that_the_librarys_builder_signs(house_of, key_of, kind, count) -> None:
+    chance, house = random.Random(2), house_of(kind)
+    keys = [key_of(kind).public_key() for kind in KINDS]
+    for _ in range(count):
+        profile, facts = random_certificate(chance, house.profile, keys)
+        ours, theirs = to_be_signed(profile, house.issuing.certificate, facts), built(house.issuing, profile, facts)
+        assert ours == theirs.tbs_certificate_bytes, (profile, facts)
+
+
+def test_the_planned_bytes_are_those_of_the_certificate(each_house) -> None:
     facts = each_house.facts()
     tbs = to_be_signed(each_house.profile, each_house.issuing.certificate, facts)
     leaf = x509.load_der_x509_certificate(each_house.issuing.sign(tbs))
