@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import String, bindparam, func, insert, or_, select
 
 from ca_server.domain.audit_entry import encoded, without_commitments
-from ca_server.ids import sorted_id
+from ca_server.ids import new_id
 from ca_server.store import tables
 from ca_server.store.database import Connection
 from ca_server.store.statement import Statement
@@ -84,7 +84,7 @@ def record(
     """Write one entry: who (`officer:…`, `account:…`, `schedule`) did what to what, how it ended, its particulars."""
     _INSERT.run(
         connection,
-        id=sorted_id(),
+        id=new_id(),
         place=None,
         at=now,
         actor=actor,
