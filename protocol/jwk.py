@@ -26,7 +26,7 @@ _LONGEST_EXPONENT = 8
 
 def public_key(members: object) -> PublicKey:
     """Return the key that a JWK holds. Raises Problem (badPublicKey) unless `keys.policy` finds it strong."""
-    if not isinstance(members, Mapping):
+    if not isinstance(members, dict):
         raise Problem(ProblemType.BAD_PUBLIC_KEY, "The JWK is not a JSON object.")
     if not _PRIVATE_MEMBERS.isdisjoint(members):
         raise Problem(ProblemType.BAD_PUBLIC_KEY, "The JWK holds a private key; consider it lost and make another.")

@@ -10,8 +10,7 @@ place for `nonce` and `url`; the tests hold it against josepy as an independent 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -57,8 +56,7 @@ _INNER_ALGORITHMS = (*ALGORITHMS, MAC_ALGORITHM)
 encode = base64url.encode
 
 
-@dataclass(frozen=True, slots=True)
-class Jws:
+class Jws(NamedTuple):
     """A signed message taken apart, its signature not yet verified.
 
     `protected` is the header; `signing_input` the octets that were signed, header and payload as they were sent.
@@ -155,7 +153,7 @@ def bind(kid: str, mac_key: bytes, url: str, public_key: PublicKey) -> dict[str,
 
 def _take_apart(members: object, allowed: tuple[str, ...]) -> Jws:
     """Return the parts. Further members are ignored (RFC 7515 §7.2), but for those that would change the meaning."""
-    if not isinstance(members, Mapping):
+    if not isinstance(members, dict):
         raise _malformed("A JWS is a JSON object with protected, payload and signature.")
     if "signatures" in members or "header" in members:
         raise _malformed("A JWS has one signature and no unprotected header (RFC 8555 §6.2).")

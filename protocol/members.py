@@ -23,7 +23,7 @@ class Members:
     """Reads one JSON object. Raises Problem (malformed) when the value is something else."""
 
     def __init__(self, value: object) -> None:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             raise Problem(ProblemType.MALFORMED, "This must be a JSON object.")
         self._members: Mapping[str, object] = value
 
@@ -62,14 +62,14 @@ class Members:
     def mapping(self, name: str) -> Mapping[str, object]:
         """Return a JSON object."""
         value = self._members.get(name)
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             raise rejected(name, "a JSON object")
         return value
 
     def mappings(self, name: str) -> tuple[Mapping[str, object], ...]:
         """Return a list of JSON objects."""
         value = self._members.get(name)
-        if not isinstance(value, list) or not all(isinstance(each, Mapping) for each in value):
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
             raise rejected(name, "a list of JSON objects")
         return tuple(value)
 
@@ -112,7 +112,7 @@ def showable(name: str, text: str) -> str:
 
 def rfc3339(moment: datetime) -> str:
     """Render an aware moment in UTC to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def without_absent(**members: object) -> dict[str, object]:

@@ -5,15 +5,14 @@
 No order is ever pending: its authorizations are born valid, because the approval happened outside ACME (§7.4.1).
 """
 
-import dataclasses
+from typing import NamedTuple
 
 from ca_server.domain.certificates import CertificateStatus
 from ca_server.domain.seats import SeatStatus
 from protocol.vocabulary import AccountStatus, AuthorizationStatus, OrderStatus
 
 
-@dataclasses.dataclass(frozen=True)
-class OrderFacts:
+class OrderFacts(NamedTuple):
     """What the records say of an order, its account, its seat and the certificate planned for it."""
 
     id: str

@@ -200,7 +200,7 @@ def give_up_authorization(connection: store.Connection, account_id: str, order_i
         raise NotAllowed("The certificate of this order has been made; revoke that if it must not be used.")
     places = " ".join(sorted({*facts.deactivated.split(), str(place)}))
     orders.deactivate(connection, order_id, places)
-    return dataclasses.replace(facts, deactivated=places)
+    return facts._replace(deactivated=places)
 
 
 def fetch(connection: store.Connection, account_id: str, serial: str) -> bytes:

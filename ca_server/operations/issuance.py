@@ -128,8 +128,7 @@ async def _carry_through(
     if finished is None or not finished.good:
         return await database.lookup(show, requested.account_id, requested.order_id)
     room.work.issued += 1
-    return dataclasses.replace(
-        outcome,
+    return outcome._replace(
         serial=planned.serial,
         seat_status=SeatStatus.ACTIVE,
         certificate_status=CertificateStatus.ISSUED,
@@ -163,7 +162,6 @@ def _built(room: Room, order: OrderFacts, requested: Requested, now: int) -> New
         cn=order.cn,
         order_id=order.id,
         account_id=order.account_id,
-        credential_id=None,
         predecessor=order.predecessor,
         spki_sha256=spki_sha256(request.public_key),
         not_before=not_before,
@@ -216,7 +214,7 @@ def plan(
         sentence = "This URL or certificate was used by another order meanwhile; order again if you need to."
         orders.fail(connection, facts.id, sentence)
         return Lost(sentence)
-    certificates.plan(connection, dataclasses.replace(planned, credential_id=credential_id), now)
+    certificates.plan(connection, planned, credential_id, now)
     orders.plan(connection, facts.id, planned.serial)
     return facts
 

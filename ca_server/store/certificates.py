@@ -190,7 +190,6 @@ class NewPlan:
     cn: str
     order_id: str
     account_id: str
-    credential_id: str | None
     predecessor: str | None
     spki_sha256: str
     not_before: int
@@ -204,11 +203,12 @@ class NewPlan:
     partition: int
 
 
-def plan(connection: Connection, planned: NewPlan, now: int) -> None:
+def plan(connection: Connection, planned: NewPlan, credential_id: str | None, now: int) -> None:
     """Put a plan on record. Raises Duplicate when the serial, or the credential's one certificate, is taken."""
     _INSERT.run(
         connection,
         **vars(planned),
+        credential_id=credential_id,
         status=CertificateStatus.PLANNED,
         successor=None,
         der=None,

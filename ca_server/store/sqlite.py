@@ -123,7 +123,8 @@ class Glass:
         try:
             return operation(self._connection, *args, **kwargs)
         finally:
-            self._driver.rollback()
+            if self._driver.in_transaction:
+                self._driver.execute("ROLLBACK")  # kept compiled, which the driver's own `rollback` is not
 
     def close(self) -> None:
         """Close the connection."""

@@ -5,10 +5,10 @@ the account is valid, and the resource its own, is looked at in the transaction 
 is refused (`Front.signed`), so that a dead account is told so first.
 """
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from enum import Enum
+from typing import NamedTuple
 
 from ca_server import store
 from ca_server.errors import AccountUnknown
@@ -31,8 +31,7 @@ class Signer(Enum):
     EITHER = "either"
 
 
-@dataclasses.dataclass(frozen=True)
-class Signed:
+class Signed(NamedTuple):
     """A request whose signature is right: by an account (`account_id`) or by a bare key (`jwk`)."""
 
     message: Jws

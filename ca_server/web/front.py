@@ -194,7 +194,7 @@ async def _body(request: web.Request) -> bytes:
     Raises HTTPRequestTimeout when it does not arrive in time, or whoever sent it hung up before its end.
     """
     if request.content.is_eof():
-        return await request.read()
+        return request.content.read_nowait()
     try:
         async with asyncio.timeout(_SECONDS_FOR_A_BODY):
             return await request.read()

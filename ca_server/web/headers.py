@@ -29,7 +29,5 @@ def headers(*, over_tls: bool) -> dict[str, str]:
 
 def protect(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Add the headers to an answer that is about to be sent."""
-    said = response.headers
-    said.pop("Server", None)  # aiohttp's own tells its version and Python's
-    for name, value in headers(over_tls=request.secure).items():
-        said.setdefault(name, value)
+    response.headers["Server"] = _ALWAYS["Server"]  # aiohttp's own tells its version and Python's
+    response.headers.merge(headers(over_tls=request.secure))

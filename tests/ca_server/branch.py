@@ -89,7 +89,6 @@ class Branch:
             cn=str(cn),
             order_id=order.id,
             account_id=account_id,
-            credential_id=None,
             predecessor=order.predecessor,
             spki_sha256=new_id(),
             not_before=now,

@@ -15,7 +15,6 @@ in the product.
 import argparse
 import asyncio
 import contextlib
-import dataclasses
 import itertools
 import os
 import sys
@@ -77,7 +76,7 @@ def check_then_act() -> None:
         await asyncio.sleep(0.02)
 
         def act(connection: Any) -> None:
-            certificates.plan(connection, dataclasses.replace(planned, credential_id=None), now)
+            certificates.plan(connection, planned, None, now)
             if orders.find(connection, requested.order_id).serial is None:  # type: ignore[union-attr]
                 orders.plan(connection, requested.order_id, planned.serial)
 

@@ -1,6 +1,5 @@
 """The external account binding is the one that the acme library makes, and only its own MAC key verifies it."""
 
-import dataclasses
 import json
 
 import acme.jws
@@ -39,8 +38,8 @@ def test_a_binding_under_another_key_is_not_right() -> None:
     message = jws.parse_members(jws.bind("kid", b"k" * 32, URL, KEY))
 
     assert not jws.verify_mac(message, b"j" * 32)
-    assert not jws.verify_mac(dataclasses.replace(message, signature=message.signature[:16]), b"k" * 32)
-    assert not jws.verify_mac(dataclasses.replace(message, signature=b""), b"k" * 32)
+    assert not jws.verify_mac(message._replace(signature=message.signature[:16]), b"k" * 32)
+    assert not jws.verify_mac(message._replace(signature=b""), b"k" * 32)
 
 
 @pytest.mark.parametrize("algorithm", jws.ALGORITHMS)
