@@ -3,8 +3,8 @@
 The loop runs each operation in a savepoint of its own; a thread commits, which waits for the disk, and the loop answers
 all. A thread that ran the operations as well would pass the interpreter's lock to and fro at every statement, some
 hundred times an enrolment. Only when another process holds SQLite's lock does the thread wait for it and run the batch.
-No timer: whatever arrives during a commit, and in a few turns of the loop after it, is the next batch. Nobody is
-answered before the commit.
+No timer: whatever arrives during a commit, and after it while turns of the loop still bring somebody, is the next
+batch. Nobody is answered before the commit.
 
 Transactions and savepoints are the driver's, for SQLAlchemy's cost forty times as much; it thinks that it is in one and
 the same transaction all the time. Some errors (disk full, I/O) make SQLite give up the whole transaction; then nothing
@@ -29,7 +29,8 @@ from ca_server.store.errors import Overloaded, Unavailable, translated
 R = TypeVar("R")
 
 _MOST_WAITING = 2000
-_TURNS = 3  # one to read what has come, one for those whom that wakes, one for those just answered
+_QUIET_TURNS = 4  # one to read what has come, one for those whom that wakes, one for those just answered, one more
+_MOST_TURNS = 24
 
 
 class Custody:
@@ -219,7 +220,7 @@ class Writer:
         self._waiting.append((call, answered))
         if self._idle.is_set():
             self._idle.clear()
-            self._gather(_TURNS)
+            self._gather()
         await answered
         return call.outcome()
 
@@ -237,10 +238,12 @@ class Writer:
         self._line.close()
         self._engine.dispose()
 
-    def _gather(self, turns: int) -> None:
-        """Let so many turns of the loop pass, in which whoever is ready comes along, then hand over."""
-        if turns:
-            self._loop.call_soon(self._gather, turns - 1)
+    def _gather(self, seen: int = 0, quiet: int = 0, turns: int = 0) -> None:
+        """Let turns of the loop pass until some in a row bring nobody along, then hand over."""
+        come = len(self._waiting)
+        quiet = 0 if come > seen else quiet + 1
+        if quiet < _QUIET_TURNS and turns < _MOST_TURNS and come < self._batch_limit:
+            self._loop.call_soon(self._gather, come, quiet, turns + 1)
         else:
             self._hand_over()
 
@@ -274,4 +277,4 @@ class Writer:
         for _, answered in batch:
             if not answered.cancelled():
                 answered.set_result(None)
-        self._gather(_TURNS)
+        self._gather()
