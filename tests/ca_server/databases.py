@@ -17,6 +17,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +28,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine
 
-from ca_server.store import Database, SynchronousDatabase, copying, lines, migrations, postgresql, tables
+from ca_server.store import Database, SynchronousDatabase, copying, lines, migrations, postgresql, standings, tables
 from ca_server.whereabouts import Cluster, Whereabouts
 
 R = TypeVar("R")
@@ -70,6 +71,14 @@ def located(folder: Path) -> Whereabouts:
     if not is_postgresql():
         return folder / "warifu.db"
     return _database("w" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:40])
+
+
+def in_order(records: SynchronousDatabase, last: int) -> standings.Stretch:
+    """Return all changes once they are in order up to a place; writers of other tests in the cluster hold that up."""
+    deadline = time.monotonic() + 60
+    while (told := records.read(standings.since, 0, 1000)).last < last and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return told
 
 
 def fresh(folder: Path) -> Whereabouts:

@@ -79,7 +79,7 @@ def test_numbers_and_places_go_on_where_they_were(source: Path, target: Cluster)
     copying.copy(source, target)
     records = SynchronousDatabase(target)
     assert Raw(target).execute("SELECT nextval('application_number_seq')")[0][0] == max(numbers) + 1
-    assert records.read(standings.since, 0, 1000).last == 5_000_000_000 + last
+    assert databases.in_order(records, 5_000_000_000 + last).last == 5_000_000_000 + last
     assert records.write(places.settle) == 0
     assert records.write(next_place) > 5_000_000_000 + last
     records.close()

@@ -55,7 +55,7 @@ async def test_what_a_slow_writer_changed_is_not_passed_over(
     bureau: Bureau, where: Cluster, slow: asyncpg.Connection
 ) -> None:
     serials = {row[1]: row[0] for row in Raw(where).execute("SELECT cn, serial FROM certificate")}
-    begun = bureau.records.read(standings.since, 0, 1000)
+    begun = databases.in_order(bureau.records, Raw(where).execute("SELECT max(place) FROM certificate")[0][0])
     await slow.execute(f"UPDATE certificate SET place = pg_current_xact_id()::text::bigint WHERE cn = '{FIRST}'")
     bureau.records.write(touch, SECOND)
     while_it_runs = bureau.records.read(standings.since, begun.until, 1000)
@@ -90,6 +90,7 @@ def test_places_from_elsewhere_are_passed_before_the_first_change(bureau: Bureau
     assert bureau.records.write(places.settle) > 0
     assert bureau.records.write(places.settle) == 0
     bureau.records.write(touch, FIRST)
+    databases.in_order(bureau.records, 9_000_000_001)
     told: Any = bureau.records.read(standings.since, 9_000_000_000, 1000)
     assert len(told.changes) == 1
     assert told.until == told.last > 9_000_000_000
