@@ -40,6 +40,7 @@ def backup(file: Path, passphrase_file: Path | None, keys: Path | None, keys_pas
     _require_fresh(file, keys)
     (secret,) = passphrases([passphrase_file] if passphrase_file else [], 1, twice=True)
     secrets = passphrases(keys_passphrase_file, _PEOPLE, twice=True) if keys else []
+    _require_different([secret, *secrets])
     at = now()
     names = " ".join(each.name for each in (file, keys) if each)
     records.write(
@@ -64,6 +65,12 @@ def backup(file: Path, passphrase_file: Path | None, keys: Path | None, keys_pas
     for path in missing:
         warn(sentence("{path} is not there, and so not in the backup.", path=path))
     answer(document | {"missing": [str(path) for path in missing]}, words)
+
+
+def _require_different(secrets: list[str]) -> None:
+    """Do nothing when no passphrase is there twice: what takes two people would take one. Raises Invalid."""
+    if len(set(secrets)) < len(secrets):
+        raise Invalid({"keys-passphrase-file": sentence("Two passphrases are the same; each is known to one person.")})
 
 
 def _require_fresh(file: Path, keys: Path | None) -> None:

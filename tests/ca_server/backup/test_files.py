@@ -98,14 +98,6 @@ def test_one_person_alone_makes_no_backup_of_the_keys(vault: Vault) -> None:
     assert not vault.keys.exists()
 
 
-def test_the_same_passphrase_twice_is_one_person(vault: Vault) -> None:
-    vault.run(
-        *("backup", str(vault.records), "--keys", str(vault.keys), *vault.passphrases(keys=("one", "one"))),
-        code=FAILURE,
-    )
-    assert not vault.keys.exists()
-
-
 def test_a_file_that_is_named_and_missing_is_told_of(vault: Vault) -> None:
     (vault.ca / "secrets" / "ocsp.passphrase").unlink()
     assert vault.back_up()["missing"] == [str(vault.ca / "secrets" / "ocsp.passphrase")]
@@ -190,6 +182,15 @@ def test_without_a_terminal_a_passphrase_is_not_waited_for(vault: Vault) -> None
     told = vault.run("backup", str(vault.records), code=REFUSED)
     assert told["error"]["fields"].keys() == {"passphrase-file"}
     assert not vault.records.exists()
+
+
+@pytest.mark.parametrize("given", [("records", ("one", "one")), ("one", ("one", "other"))], ids=["keys", "both"])
+def test_no_two_passphrases_are_the_same(vault: Vault, given: tuple[str, tuple[str, str]]) -> None:
+    options = vault.passphrases(records=given[0], keys=given[1])
+    told = vault.run("backup", str(vault.records), "--keys", str(vault.keys), *options, code=REFUSED)
+    assert told["error"]["fields"].keys() == {"keys-passphrase-file"}
+    assert not vault.records.exists()
+    assert not vault.keys.exists()
 
 
 @pytest.mark.parametrize("missing", ["records", "one"])
