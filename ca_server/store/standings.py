@@ -5,8 +5,8 @@ for nobody is told of it (`places`). Whoever has read up to a place reads on fro
 certificates that one transaction moves may share a place, so whoever reads gets all of it, and a few rows more.
 
 Records that were restored have lost the newest changes, and give their places away again. So whoever reads names a
-witness: the audit entry that was the newest when it read last. Its id is random, each change has its entry in its own
-transaction, and nothing that is done again brings it back.
+witness: the audit entry that was the newest when it read last. Half of its id is random, each change has its entry in
+its own transaction, and nothing that is done again brings it back.
 """
 
 from typing import NamedTuple

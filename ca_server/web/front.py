@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from ca_server import logs, refusals, tracing
-from ca_server.ids import new_id
+from ca_server.ids import request_id
 from ca_server.store import Unavailable
 from ca_server.tally import Requests
 from ca_server.web.authenticate import Authenticator, Signed, Signer
@@ -120,7 +120,7 @@ class Front:
         @web.middleware
         async def front(request: web.Request, handler: Handler) -> web.StreamResponse:
             with tracing.span("request") as span:
-                started, errand = time.perf_counter(), logs.begin(new_id())
+                started, errand = time.perf_counter(), logs.begin(request_id())
                 address = self.address(request)
                 response, problem = await self._answered(request, handler, address, errand.id)
                 response.headers["Request-Id"] = errand.id

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 
-from ca_server.ids import new_id
+from ca_server.ids import new_id, request_id
 
 
 def test_an_id_is_26_letters_of_crockfords_alphabet() -> None:
@@ -36,3 +36,10 @@ def test_a_process_that_was_forked_makes_ids_of_its_own() -> None:
 def test_an_id_sorts_behind_those_made_before() -> None:
     made = [new_id() for _ in range(1000)]
     assert [each[:16] for each in made] == sorted(each[:16] for each in made)
+
+
+def test_the_id_of_a_request_tells_no_moment() -> None:
+    made = [request_id() for _ in range(1000)]
+    assert all(re.fullmatch("[0-9a-hjkmnp-tv-z]{20}", each) for each in made)
+    assert made != sorted(made)
+    assert len({each[:8] for each in made}) == 1000

@@ -1,8 +1,8 @@
 """The tables, once, in portable types: str, int and bytes, so that compiled statements need no type processors.
 
 Moments are seconds since 1970 UTC, days are ISO texts, serials lower-case hexadecimal without leading zeros, ids
-random base32 texts made by whoever calls the operation. What is secret is sealed before it comes here. The `migrations`
-folder brings an older file up to these; a test compares the two.
+texts of `ca_server.ids` made by whoever calls the operation. What is secret is sealed before it comes here. The
+`migrations` folder brings an older file up to these; a test compares the two.
 """
 
 from ca_server.store.tables.audit_log import audit, audit_tile, checkpoint, institution_log
