@@ -74,9 +74,9 @@ def extension(oid: bytes, value: bytes, *, critical: bool = False) -> bytes:
 
 @lru_cache(maxsize=64)  # what is made within a second has the same
 def time(seconds: int) -> bytes:
-    """Return a Time of RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime from 2050 on."""
+    """Return a Time of RFC 5280 §4.1.2.5: UTCTime for its years, 1950 through 2049, otherwise GeneralizedTime."""
     at = moment(seconds)
-    if at.year < 2050:
+    if 1950 <= at.year < 2050:
         return element(UTC_TIME, at.strftime("%y%m%d%H%M%SZ").encode())
     return element(GENERALIZED_TIME, at.strftime("%Y%m%d%H%M%SZ").encode())
 

@@ -103,6 +103,8 @@ def _rules(expected: ExpectedLeaf) -> Iterator[str]:
         require_certifiable(facts.public_key)
     except KeysError as error:
         yield f"The public key is refused: {error}"
+    if expected.not_after <= facts.not_before:
+        yield f"The validity ends before it begins, at {rfc3339(expected.not_after)}."
     if facts.not_before < der.seconds(issuer.not_valid_before_utc):
         yield f"The validity begins before the issuer's, at {rfc3339(facts.not_before)}."
     if expected.not_after > der.seconds(issuer.not_valid_after_utc):

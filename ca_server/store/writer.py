@@ -29,7 +29,7 @@ from ca_server.store.errors import Overloaded, Unavailable, translated
 R = TypeVar("R")
 
 _MOST_WAITING = 2000
-_QUIET_TURNS = 4  # one to read what has come, one for those whom that wakes, one for those just answered, one more
+_QUIET_TURNS = 4  # to read what has come, for those whom that wakes, for those just answered and what they send next
 _MOST_TURNS = 24
 
 
@@ -277,4 +277,4 @@ class Writer:
         for _, answered in batch:
             if not answered.cancelled():
                 answered.set_result(None)
-        self._gather()
+        self._loop.call_soon(self._gather)  # those answered go on first

@@ -48,7 +48,12 @@ def test_any_bytes_are_elements_or_refused(encoded) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "written"),
-    [(2_524_607_999, "170d3439313233313233353935395a"), (2_524_608_000, "180f32303530303130313030303030305a")],
+    [
+        (-631_152_001, "180f31393439313233313233353935395a"),
+        (-631_152_000, "170d3530303130313030303030305a"),
+        (2_524_607_999, "170d3439313233313233353935395a"),
+        (2_524_608_000, "180f32303530303130313030303030305a"),
+    ],
 )
-def test_time_changes_its_form_with_the_year_2050(seconds, written) -> None:
+def test_time_has_another_form_from_1950_through_2049(seconds, written) -> None:
     assert der.time(seconds).hex() == written

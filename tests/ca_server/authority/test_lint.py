@@ -239,6 +239,11 @@ def test_a_certificate_lives_within_its_issuers_life_to_the_second(the_house) ->
     assert_refused(*the_house.planned(not_before=last - LIFE + 2), "ends after the issuer's")
 
 
+def test_a_certificate_ends_after_it_begins(the_house) -> None:
+    backwards = dataclasses.replace(the_house, profile=dataclasses.replace(the_house.profile, validity_days=0))
+    assert_refused(*backwards.planned(), "ends before it begins")
+
+
 @pytest.mark.parametrize("serial", [2**64, 2**127, 2**159 - 1])
 def test_serial_numbers_at_the_limits_are_let_through(the_house, serial) -> None:
     assert lint(*the_house.planned(serial=serial)) == []
