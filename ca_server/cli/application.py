@@ -12,7 +12,7 @@ from ca_server.cli import filing
 from ca_server.cli.audit_list import escaped
 from ca_server.cli.front import Group
 from ca_server.cli.options import acting, common, now, officer_option, open_records, settings
-from ca_server.cli.output import answer, answer_table, say, spoken
+from ca_server.cli.output import answer, answer_table, say, spoken, warn
 from ca_server.cli.signing import key_options, own_key, signed
 from ca_server.clock import day_in_tokyo
 from ca_server.config import Config
@@ -95,6 +95,20 @@ def approve(number: int, key_place: str | None, passphrase_file: Path | None) ->
         lambda connection, by: applications.approve(connection, number, by, now(), signing, four_eyes=two),
         lambda _: sentence("Application {number} is approved; `warifu-ca serve` carries it out.", number=number),
     )
+    if two:
+        _tell_of_one_login(number)
+
+
+def _tell_of_one_login(number: int) -> None:
+    """Warn where both decisions came from one login: four eyes are two people whom the machine can tell apart."""
+    logins = open_records(settings().config()).read(applications.logins, number)
+    if len(logins) == 1:
+        warn(
+            sentence(
+                "Examined and approved from one login, {login}; give each officer one (officer add --os-user).",
+                login=logins.pop(),
+            )
+        )
 
 
 @application.command("return")

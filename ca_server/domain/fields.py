@@ -25,7 +25,7 @@ _LONGEST_READ: Final = 4 * LONGEST_TEXT  # blanks around and between the words f
 _DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?", re.ASCII)
 _WIDTHS = ("<wide>", "<narrow>")
 _CENTURY = range(2000, 2100)
-_READING = re.compile("[ぁ-ゖー・ ]+")
+_READING = re.compile("[ー・ ]*[ぁ-ゖ][ぁ-ゖー・ ]*")
 _DASHES = str.maketrans(dict.fromkeys("‐‑‒–—―−ーｰ", "-"))
 
 

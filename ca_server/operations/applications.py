@@ -26,6 +26,7 @@ from ca_server.store.institutions import Institution
 from protocol.names import MAX_NUMBER, CommonName
 
 _LONGEST_REASON = 500
+_DECISIONS = frozenset({"application examined", "application approved"})
 
 
 def file(connection: store.Connection, application: Application, receipt: Receipt, now: int) -> Filed | Invalid:
@@ -236,6 +237,12 @@ def approve(
         )
     applications.move(connection, before, after, now, by.actor)
     return applications.get(connection, number)
+
+
+def logins(connection: store.Connection, number: int) -> set[str]:
+    """Return the logins from which officers examined and approved the application, as the audit log has them."""
+    told = audit.of_subject(connection, f"application:{number}")
+    return {actor.rpartition("@")[2] for _, actor, action, _ in told if action in _DECISIONS}
 
 
 def call_back(connection: store.Connection, number: int, by: Acting, spoken: tuple[str, str], now: int) -> Filed:

@@ -83,6 +83,7 @@ def test_what_is_typed_has_no_drop_down() -> None:
         (Content.TEXT, "a\x00b", "Give 1 to 200 printable characters."),
         (Content.FURIGANA, "山田123", "Give the reading in hiragana, such as やまだ たろう."),
         (Content.FURIGANA, "Yamada", "Give the reading in hiragana, such as やまだ たろう."),
+        (Content.FURIGANA, "ーーー", "Give the reading in hiragana, such as やまだ たろう."),
         (Content.CODE, "F12345", "Give the institution's code: F and six digits, such as F123456."),
         (Content.CODE, "F12345٦", "Give the institution's code: F and six digits, such as F123456."),
         (Content.CODE, "123456", "Give the institution's code: F and six digits, such as F123456."),

@@ -13,7 +13,7 @@ import pytest
 
 from ca_server import keyring
 from ca_server.app import carrying_out_terms
-from ca_server.cli import cli
+from ca_server.cli import cli, options
 from ca_server.cli.output import DONE, REFUSED, run
 from ca_server.clock import SystemClock, day_in_tokyo
 from ca_server.config import load
@@ -27,7 +27,7 @@ from tests.ca_server.operations.bureau import OTHER, OTHER_NAME, TANAKA
 from tests.ca_server.paper import ALICE, BOB, INSTITUTION, YAMADA, Desk, read, successor, who
 
 FIRST, FOREIGN, SECOND_FOREIGN = f"{INSTITUTION}-001", f"{OTHER}-001", f"{OTHER}-002"
-HELP_DESK = "ハイジ"
+HELP_DESK, EVE = "ハイジ", "eve"
 MALLORY = Administrator("悪", "人", "あく にん", "mallory@evil.example")
 DESCRIPTION = ("--institution-name", "みどり銀行", "--furigana", "あく にん", "--email", MALLORY.email)
 Command = Callable[..., dict[str, Any]]
@@ -42,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     config = load(moved(folder / "warifu.toml"))
     terms = carrying_out_terms(config, keyring.load_sealer(config))
     desk = Desk(SynchronousDatabase(config.server.database), now, terms)
-    roles = {ALICE.id: Role.REGISTRATION, BOB.id: Role.REGISTRATION, HELP_DESK: Role.HELP_DESK}
+    roles = dict.fromkeys((ALICE.id, BOB.id, EVE), Role.REGISTRATION) | {HELP_DESK: Role.HELP_DESK}
     for name, role in roles.items():
         desk.records.write(officers.add, Officer(name, name, role, None, None), now, "login:test")
     aoba = {"administrator": TANAKA, "institution": OTHER, "institution_name": OTHER_NAME}
@@ -213,6 +213,20 @@ def test_who_filed_or_examined_approves_in_no_spelling_and_the_try_is_logged(
     assert [action for _, _, action, _ in entries] == ["approval refused"] * 2
     assert all(actor.startswith(f"officer:{ALICE.id}@") for _, actor, _, _ in entries)
     assert command("application", "show", number)["status"] == "examined"
+
+
+@pytest.mark.parametrize("logins", [("sato", "sato"), ("sato", "suzuki")], ids=["one", "two"])
+def test_who_decides_twice_from_one_login_is_warned(
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logins: tuple[str, str]
+) -> None:
+    filed = command("application", "revoke", INSTITUTION, "--cn", FIRST, "--reason", "lost", "--officer", EVE)
+    number = str(filed["number"])
+    for act, officer, login in zip(("examine", "approve"), (ALICE.id, BOB.id), logins, strict=True):
+        monkeypatch.setattr(options, "login", lambda login=login: login)
+        capsys.readouterr()
+        assert run(cli, ["application", act, number, "--officer", officer]) == DONE
+        said = capsys.readouterr().err
+        assert ("one login, sato" in " ".join(said.split())) == (act == "approve" and logins[0] == logins[1])
 
 
 def test_the_help_desk_decides_nothing(command: Command, records: Records) -> None:
