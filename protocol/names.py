@@ -86,7 +86,7 @@ class SubjectName:
             raise BadName("The organisation of a certificate has 1 to 64 printable characters.")
 
     def x509(self) -> x509.Name:
-        """Return the name for cryptography's builders: C as PrintableString, the others as UTF8String."""
+        """Return the name as cryptography writes it: C as PrintableString, the others as UTF8String."""
         owner = _owner(self.organization, str(self.common_name.institution))
         return x509.Name([*owner, _part(NameOID.COMMON_NAME, str(self.common_name))])
 

@@ -105,7 +105,7 @@ def _tell_of_one_login(number: int) -> None:
     if len(logins) == 1:
         warn(
             sentence(
-                "Examined and approved from one login, {login}; give each officer one (officer add --os-user).",
+                "One login, {login}, decided twice; each officer needs one (--os-user).",
                 login=logins.pop(),
             )
         )

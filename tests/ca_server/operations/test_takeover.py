@@ -226,7 +226,7 @@ def test_who_decides_twice_from_one_login_is_warned(
         capsys.readouterr()
         assert run(cli, ["application", act, number, "--officer", officer]) == DONE
         said = capsys.readouterr().err
-        assert ("one login, sato" in " ".join(said.split())) == (act == "approve" and logins[0] == logins[1])
+        assert ("One login, sato" in " ".join(said.split())) == (act == "approve" and logins[0] == logins[1])
 
 
 def test_the_help_desk_decides_nothing(command: Command, records: Records) -> None:
