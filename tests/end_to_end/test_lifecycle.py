@@ -1,5 +1,6 @@
 """The life of an application, from receipt to what became of it, by the commands that officers type."""
 
+import itertools
 import sqlite3
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from tests.end_to_end.judges import REVOKED, judge
 
 Answer = TypeVar("Answer")
 ME = login()
+_CODES = (f"F2{number:05}" for number in itertools.count(100))
 
 
 def until(question: Callable[[], Answer], seconds: float = 60) -> Answer:
@@ -36,10 +38,10 @@ def error_of(agency: Agency, *arguments: str, code: int = 4) -> Any:
     return answered["error"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def registered(agency: Agency) -> str:
-    """Return the code of an institution that was registered with the numbers 001 and 002."""
-    code = "F200002"
+    """Return the code of an institution of the test's own that was registered with the numbers 001 and 002."""
+    code = next(_CODES)
     assert [each.cn for each in agency.approve(2, code)] == [f"{code}-001", f"{code}-002"]
     return code
 
