@@ -30,6 +30,8 @@ into an exit code, each in one table.
 
 from collections.abc import Mapping
 
+from ca_server.language import sentence
+
 
 class Refusal(Exception):
     """A rule says no; the sentence says why and what to do."""
@@ -47,7 +49,7 @@ class Suspended(NotAllowed):
     """The CN is suspended: nothing is bound, ordered or issued for it until an officer releases it."""
 
     def __init__(self, cn: object) -> None:
-        super().__init__(f"{cn} is suspended; nothing can be issued until an officer releases it.")
+        super().__init__(sentence("{cn} is suspended; nothing can be issued until an officer releases it.", cn=cn))
 
 
 class Invalid(Refusal):
@@ -75,7 +77,7 @@ class CredentialUnknown(Refusal):
     """The kid is not ours: one text whatever was sent with it, so that guessing learns nothing."""
 
     def __init__(self) -> None:
-        super().__init__("This one-time URL is not known. Check that it was copied whole from the mail.")
+        super().__init__(sentence("This one-time URL is not known. Check that it was copied whole from the mail."))
 
 
 class AccountUnknown(Refusal):
@@ -90,21 +92,21 @@ class KeyBlocked(Refusal):
     """The key was reported as compromised; it is of no use for anything."""
 
     def __init__(self) -> None:
-        super().__init__("This key was reported as compromised; make a new one.")
+        super().__init__(sentence("This key was reported as compromised; make a new one."))
 
 
 class KeyCertified(Refusal):
     """The key stands in a certificate, whose key signs for no account (RFC 8555 §11.1)."""
 
     def __init__(self) -> None:
-        super().__init__("This key stands in a certificate; an account needs a key of its own.")
+        super().__init__(sentence("This key stands in a certificate; an account needs a key of its own."))
 
 
 class KeyInUse(Refusal):
     """Another account has this key; `account_id` tells which."""
 
     def __init__(self, account_id: str) -> None:
-        super().__init__("Another account has this key.")
+        super().__init__(sentence("Another account has this key."))
         self.account_id = account_id
 
 

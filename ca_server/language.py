@@ -1,9 +1,9 @@
 """Speaks to officers, help desk and operators in Japanese or English, from one catalogue.
 
-A sentence stands in the code in English with the facts that fill it; it *is* its English text, so that logs, problem
-documents and the audit trail stay English without doing anything. Only the command line says it in the language of its
-reader. The catalogue `catalogues/ja.po` (gettext's format) is read only when Japanese is wanted, because reading it
-costs more than the rest of the start.
+A sentence stands in the code in English with the facts that fill it; it *is* its English text, so that logs and the
+audit trail stay English without doing anything. Only the command line, and a problem document for whoever asks for it,
+say it in the language of the reader. The catalogue `catalogues/ja.po` (gettext's format) is read only when Japanese is
+wanted, because reading it costs more than the rest of the start.
 """
 
 import errno

@@ -9,7 +9,7 @@ the exact bytes about to be signed. An aborted one may have been signed, so its 
 import dataclasses
 from enum import StrEnum
 
-from ca_server.clock import DAY, rfc3339
+from ca_server.clock import DAY, MINUTE, minute_in_tokyo
 from ca_server.errors import Lapsed, TooEarly
 from ca_server.language import sentence
 from protocol.names import CommonName
@@ -58,9 +58,18 @@ def require_renewable(certificate: Certificate, now: int, times: RenewalTimes) -
     """
     opens = certificate.not_after - times.order_days * DAY
     if now < opens:
-        raise TooEarly(f"This certificate can be renewed from {rfc3339(opens)} on; nothing is wrong, ask again then.")
+        raise TooEarly(
+            sentence(
+                "This certificate can be renewed from {at} (Japan) on; nothing is wrong, ask again then.",
+                at=minute_in_tokyo(opens + MINUTE - 1),
+            )
+        )
     if now > grace_ends(certificate.not_after, times):
         raise Lapsed(
-            f"The certificate of {certificate.cn} ended at {rfc3339(certificate.not_after)} and the time to renew it "
-            "is over. The administrator files an application for a new one (DCM902 or DCM904)."
+            sentence(
+                "The certificate of {cn} ended at {at} (Japan) and the time to renew it is over. The administrator "
+                "files an application for a new one (DCM902 or DCM904).",
+                cn=certificate.cn,
+                at=minute_in_tokyo(certificate.not_after),
+            )
         )

@@ -9,8 +9,9 @@ bits) is told which state it is in and what to do; nothing about the seat is tol
 import dataclasses
 from enum import StrEnum
 
-from ca_server.clock import rfc3339
+from ca_server.clock import minute_in_tokyo
 from ca_server.errors import CredentialRefused
+from ca_server.language import sentence
 from protocol.names import CommonName
 from protocol.vocabulary import RefusalReason
 
@@ -33,9 +34,10 @@ class CredentialKind(StrEnum):
 
 
 _AFTER_EXPIRY = {
-    CredentialKind.ENROL: "Ask the help desk for a fresh pair.",
-    CredentialKind.RENEW: "The time to renew is over: the administrator files an application for a new certificate "
-    "(DCM902 or DCM904).",
+    CredentialKind.ENROL: sentence("Ask the help desk for a fresh pair."),
+    CredentialKind.RENEW: sentence(
+        "The time to renew is over: the administrator files an application for a new certificate (DCM902 or DCM904)."
+    ),
 }
 
 
@@ -67,22 +69,32 @@ class Credential:
             case CredentialStatus.LOCKED:
                 raise CredentialRefused(
                     RefusalReason.LOCKED,
-                    "This URL is locked after too many wrong passwords. Ask the help desk to unlock or replace it.",
+                    sentence(
+                        "This URL is locked after too many wrong passwords. Ask the help desk to unlock or replace it."
+                    ),
                 )
             case CredentialStatus.EXPIRED:
                 raise CredentialRefused(
-                    RefusalReason.EXPIRED, f"This URL expired at {rfc3339(self.expires_at)}. {_AFTER_EXPIRY[self.kind]}"
+                    RefusalReason.EXPIRED,
+                    sentence(
+                        "This URL expired at {at} (Japan). {remedy}",
+                        at=minute_in_tokyo(self.expires_at),
+                        remedy=_AFTER_EXPIRY[self.kind],
+                    ),
                 )
             case CredentialStatus.USED:
                 raise CredentialRefused(
                     RefusalReason.USED,
-                    f"This URL was used at {rfc3339(self.ended_at or 0)}; it yields one certificate only. "
-                    "If that was not you, tell the help desk at once.",
+                    sentence(
+                        "This URL was used at {at} (Japan); it yields one certificate only. If that was not you, tell "
+                        "the help desk at once.",
+                        at=minute_in_tokyo(self.ended_at or 0),
+                    ),
                 )
             case CredentialStatus.REPLACED:
                 raise CredentialRefused(
                     RefusalReason.REPLACED,
-                    "This URL was replaced or withdrawn. Use the newest mail, or ask the help desk.",
+                    sentence("This URL was replaced or withdrawn. Use the newest mail, or ask the help desk."),
                 )
 
 
@@ -92,8 +104,10 @@ def wrong_password(failures: int, limit: int) -> CredentialRefused:
     if left <= 0:
         return CredentialRefused(
             RefusalReason.LOCKED,
-            "The password is wrong, and this URL is now locked. Ask the help desk to unlock or replace it.",
+            sentence("The password is wrong, and this URL is now locked. Ask the help desk to unlock or replace it."),
         )
     return CredentialRefused(
-        RefusalReason.WRONG_PASSWORD, f"The password is wrong; {left} more tries before this URL is locked.", left
+        RefusalReason.WRONG_PASSWORD,
+        sentence("The password is wrong; {left} more tries before this URL is locked.", left=left),
+        left,
     )

@@ -72,8 +72,17 @@ def issues_nothing(cn: str, status: str) -> Refusal:
             return Suspended(cn)
         case SeatStatus.LAPSED:
             return Lapsed(
-                f"The time to renew {cn} is over. The administrator files an application for a new certificate "
-                "(DCM902 or DCM904)."
+                sentence(
+                    "The time to renew {cn} is over. The administrator files an application for a new certificate "
+                    "(DCM902 or DCM904).",
+                    cn=cn,
+                )
             )
         case _:
-            return NotAllowed(f"{cn} is {status}. For a new certificate the administrator files a DCM902.")
+            return NotAllowed(
+                sentence(
+                    "{cn} is {status}. For a new certificate the administrator files a DCM902.",
+                    cn=cn,
+                    status=SeatStatus(status),
+                )
+            )

@@ -20,6 +20,7 @@ from ca_server.errors import (
     KeyInUse,
     TryLater,
 )
+from ca_server.language import sentence
 from ca_server.notices.messages import NoticeKind
 from ca_server.operations.notice import tell
 from ca_server.store import accounts, certificates, credentials, known_keys
@@ -64,7 +65,7 @@ def existing(connection: store.Connection, thumbprint: str) -> Bound:
     """Return the account that has the key (RFC 8555 §7.3.1). Raises AccountUnknown or AccountUnusable."""
     account = accounts.by_thumbprint(connection, thumbprint)
     if account is None:
-        raise AccountUnknown("No account has this key.")
+        raise AccountUnknown(sentence("No account has this key."))
     return Bound(account, fresh=False)
 
 
@@ -98,7 +99,9 @@ def bind(
         raise issues_nothing(str(credential.cn), found.seat_status)
     if credential.account_id is not None:
         if certificates.plan_stands(connection, credential.account_id):
-            raise TryLater(_SECONDS_OF_A_PLAN, "A certificate is being issued on this URL; try again in a moment.")
+            raise TryLater(
+                _SECONDS_OF_A_PLAN, sentence("A certificate is being issued on this URL; try again in a moment.")
+            )
         actor = f"credential:{credential.id}"
         accounts.end(connection, credential.account_id, AccountStatus.REVOKED, now, actor)
     recorded = _recorded(request, str(credential.cn), credential.id, sealer)

@@ -73,8 +73,10 @@ def require_mandate(connection: store.Connection, trust: Trust, cn: CommonName) 
     except NotEntitled as refused:
         log.error("ALARM: no certificate for %s: %s", cn, refused)
         raise NotAllowed(
-            f"The approval of {cn} is not signed, so nothing is issued yet; the help desk can have it signed."
+            sentence(
+                "The approval of {cn} is not signed, so nothing is issued yet; the help desk can have it signed.", cn=cn
+            )
         ) from refused
     except KeysError as damaged:
         log.error("ALARM: no certificate for %s: %s", cn, damaged)
-        raise TryLater(_SECONDS_TO_MEND, "The service is out of order; try again in a minute.") from damaged
+        raise TryLater(_SECONDS_TO_MEND, sentence("The service is out of order; try again in a minute.")) from damaged

@@ -20,12 +20,14 @@ from ca_server.errors import (
     NotAllowed,
     NotFound,
 )
+from ca_server.language import sentence
 from ca_server.store import accounts, certificates, orders, seats
 from ca_server.store.accounts import AccountRow
 from protocol.renewal_info import RenewalTimes
 from protocol.vocabulary import IdentifierType, OrderStatus
 
 ORDER_LIFE = 7 * DAY
+_NO_RENEWAL_INFORMATION = sentence("There is no renewal information for this certificate.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,13 +69,16 @@ def require_aliases(identifiers: tuple[tuple[str, str], ...], cn: str, suffix: s
     for kind, value in identifiers:
         if kind not in (IdentifierType.PERMANENT_IDENTIFIER, IdentifierType.DNS):
             raise IdentifierUnsupported(
-                f"Identifiers of type {kind!r} are not served; use permanent-identifier or dns."
+                sentence("Identifiers of type {kind} are not served; use permanent-identifier or dns.", kind=repr(kind))
             )
         exact = kind == IdentifierType.PERMANENT_IDENTIFIER
         if value != cn if exact else value.lower() not in dns_aliases(cn, suffix):
             raise IdentifierRejected(
-                f"This account belongs to {cn}; order {cn}. Each certificate needs an account of its own "
-                "(with certbot a --config-dir of its own)."
+                sentence(
+                    "This account belongs to {cn}; order {cn}. Each certificate needs an account of its own (with "
+                    "certbot a --config-dir of its own).",
+                    cn=cn,
+                )
             )
 
 
@@ -131,14 +136,16 @@ def _predecessor(
     """Return the certificate that the order would replace, None for a seat that has had none."""
     if account.seat_status == SeatStatus.APPROVED:
         if request.replaces is not None:
-            raise NotFound("`replaces` names a certificate, but this seat has had none yet.")
+            raise NotFound(sentence("`replaces` names a certificate, but this seat has had none yet."))
         return None
     if account.seat_status != SeatStatus.ACTIVE:
         raise issues_nothing(account.cn, account.seat_status)
     if request.replaces is None:
         predecessor = certificates.newest(connection, account.cn)
         if predecessor is None:
-            raise NotAllowed(f"{account.cn} has no certificate left to renew; ask the administrator for a new one.")
+            raise NotAllowed(
+                sentence("{cn} has no certificate left to renew; ask the administrator for a new one.", cn=account.cn)
+            )
     else:
         predecessor = _named(connection, account.cn, request.replaced_serial)
     require_renewable(predecessor, now, times)
@@ -148,16 +155,23 @@ def _predecessor(
 def _named(connection: store.Connection, cn: str, serial: str | None) -> Certificate:
     certificate = None if serial is None else certificates.find(connection, serial)
     if certificate is None or str(certificate.cn) != cn:
-        raise NotFound(f"`replaces` names no certificate of {cn}, the only CN that this account renews.")
+        raise NotFound(
+            sentence("`replaces` names no certificate of {cn}, the only CN that this account renews.", cn=cn)
+        )
     if certificate.successor is not None:
         raise AlreadyReplaced(
-            f"The certificate named in `replaces` was renewed before; use the newest one of {cn}. "
-            "If nobody of yours renewed it, tell the help desk at once."
+            sentence(
+                "The certificate named in `replaces` was renewed before; use the newest one of {cn}. If nobody of "
+                "yours renewed it, tell the help desk at once.",
+                cn=cn,
+            )
         )
     if certificate.word_at(0) == "revoked":
         raise AlreadyRevoked(
-            "The certificate named in `replaces` is revoked and cannot be renewed. "
-            "For a new one the administrator files a DCM902."
+            sentence(
+                "The certificate named in `replaces` is revoked and cannot be renewed. For a new one the administrator "
+                "files a DCM902."
+            )
         )
     return certificate
 
@@ -167,7 +181,7 @@ def show(connection: store.Connection, account_id: str, order_id: str) -> OrderF
     facts = orders.find(connection, order_id)
     if facts is None or facts.account_id != account_id:
         accounts.require_valid(connection, account_id)
-        raise NotFound("There is no such order.")
+        raise NotFound(sentence("There is no such order."))
     accounts.require_usable(facts.account_status)
     return facts
 
@@ -195,9 +209,9 @@ def give_up_authorization(connection: store.Connection, account_id: str, order_i
     """
     facts = show(connection, account_id, order_id)
     if place >= len(json.loads(facts.identifiers)):
-        raise NotFound("There is no such authorization.")
+        raise NotFound(sentence("There is no such authorization."))
     if facts.serial is not None:
-        raise NotAllowed("The certificate of this order has been made; revoke that if it must not be used.")
+        raise NotAllowed(sentence("The certificate of this order has been made; revoke that if it must not be used."))
     places = " ".join(sorted({*facts.deactivated.split(), str(place)}))
     orders.deactivate(connection, order_id, places)
     return facts._replace(deactivated=places)
@@ -208,7 +222,7 @@ def fetch(connection: store.Connection, account_id: str, serial: str) -> bytes:
     der = certificates.of_account(connection, account_id, serial)
     if der is None:
         accounts.require_valid(connection, account_id)
-        raise NotFound("There is no such certificate.")
+        raise NotFound(sentence("There is no such certificate."))
     return der
 
 
@@ -219,9 +233,9 @@ def renewal_of(connection: store.Connection, serial: str, times: RenewalTimes, n
     """
     certificate = certificates.find(connection, serial)
     if certificate is None or certificate.word_at(now) not in ("valid", "expired", "suspended"):
-        raise NotFound("There is no renewal information for this certificate.")
+        raise NotFound(_NO_RENEWAL_INFORMATION)
     if seats.get(connection, certificate.cn).status is SeatStatus.REVOKED:
-        raise NotFound("There is no renewal information for this certificate.")
+        raise NotFound(_NO_RENEWAL_INFORMATION)
     if now > grace_ends(certificate.not_after, times):
-        raise NotFound("The time to renew this certificate is over.")
+        raise NotFound(sentence("The time to renew this certificate is over."))
     return certificate.not_after

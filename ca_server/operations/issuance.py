@@ -23,6 +23,7 @@ from ca_server.domain.certificates import CertificateStatus, require_renewable
 from ca_server.domain.orders import OrderFacts, order_status
 from ca_server.domain.seats import SeatStatus, issues_nothing
 from ca_server.errors import NotAllowed, OrderNotReady, SigningRequestRefused
+from ca_server.language import sentence
 from ca_server.operations.approvals import require_mandate
 from ca_server.operations.enrolment import Rules, dns_aliases, show
 from ca_server.operations.revocation import EntryMaker
@@ -124,7 +125,9 @@ async def _carry_through(
     try:
         finished = await issue(database, room.issuer, planned.serial, now)
     except WillNotSign as error:  # the plan was ended by a revocation meanwhile
-        raise NotAllowed("This certificate was revoked before it was made; the help desk can say why.") from error
+        raise NotAllowed(
+            sentence("This certificate was revoked before it was made; the help desk can say why.")
+        ) from error
     if finished is None or not finished.good:
         return await database.lookup(show, requested.account_id, requested.order_id)
     room.work.issued += 1
@@ -141,7 +144,9 @@ def _require_aliases(request: SigningRequest, cn: str, suffix: str | None) -> No
     strangers = [name for name in (*request.common_names, *request.dns_names) if name.lower() not in aliases]
     strangers += [name for name in request.permanent_identifiers if name != cn]
     if strangers:
-        raise SigningRequestRefused(f"The CSR names {strangers[0]!r}, but this order is for {cn}.")
+        raise SigningRequestRefused(
+            sentence("The CSR names {other}, but this order is for {cn}.", other=repr(strangers[0]), cn=cn)
+        )
 
 
 def _built(room: Room, order: OrderFacts, requested: Requested, now: int) -> NewPlan:
@@ -193,7 +198,7 @@ def require_ready(connection: store.Connection, account_id: str, order_id: str, 
     facts = show(connection, account_id, order_id)
     status = order_status(facts, now)
     if status is not OrderStatus.READY:
-        raise OrderNotReady(f"The order is {status}; only a ready one can be finalized.")
+        raise OrderNotReady(sentence("The order is {status}; only a ready one can be finalized.", status=str(status)))
     if facts.seat_status == SeatStatus.SUSPENDED:
         raise issues_nothing(facts.cn, facts.seat_status)
     return facts
@@ -211,9 +216,9 @@ def plan(
     credential_id = accounts.credential_of(connection, facts.account_id) if facts.predecessor is None else None
     _require_fresh_key(connection, planned.spki_sha256, requested.thumbprint, facts.cn)
     if not _claim(connection, facts, credential_id, planned.serial, times, now):
-        sentence = "This URL or certificate was used by another order meanwhile; order again if you need to."
-        orders.fail(connection, facts.id, sentence)
-        return Lost(sentence)
+        lost = sentence("This URL or certificate was used by another order meanwhile; order again if you need to.")
+        orders.fail(connection, facts.id, str(lost))
+        return Lost(lost)
     certificates.plan(connection, planned, credential_id, now)
     orders.plan(connection, facts.id, planned.serial)
     return facts
@@ -222,11 +227,13 @@ def plan(
 def _require_fresh_key(connection: store.Connection, spki: str, thumbprint: str, cn: str) -> None:
     key = known_keys.look(connection, thumbprint, spki, cn)
     if key.account is not None:
-        raise SigningRequestRefused("This key is an account's; a certificate needs a key of its own (RFC 8555 §11.1).")
+        raise SigningRequestRefused(
+            sentence("This key is an account's; a certificate needs a key of its own (RFC 8555 §11.1).")
+        )
     if key.is_blocked:
-        raise SigningRequestRefused("This key was reported as compromised; make a new one.")
+        raise SigningRequestRefused(sentence("This key was reported as compromised; make a new one."))
     if key.is_certified:
-        raise SigningRequestRefused("This key is in another certificate; make a new one on this PC.")
+        raise SigningRequestRefused(sentence("This key is in another certificate; make a new one on this PC."))
 
 
 def _claim(

@@ -6,6 +6,7 @@ and CRL, OCSP and mails go on by whatever time it is.
 
 from ca_server.clock import MINUTE, Clock
 from ca_server.errors import TryLater
+from ca_server.language import sentence
 
 
 def require_steady(clock: Clock) -> None:
@@ -14,8 +15,11 @@ def require_steady(clock: Clock) -> None:
     if behind:
         raise TryLater(
             MINUTE,
-            f"The server's clock was set back by {behind} s; no certificate is issued until it is right again. If it "
-            "is right now, the operator starts the service anew.",
+            sentence(
+                "The server's clock was set back by {behind} s; no certificate is issued until it is right again. If "
+                "it is right now, the operator starts the service anew.",
+                behind=behind,
+            ),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, select, update
 
 from ca_server.errors import AccountUnknown, AccountUnusable
+from ca_server.language import sentence
 from ca_server.store import audit, tables
 from ca_server.store.database import Connection
 from ca_server.store.statement import Statement
@@ -32,10 +33,14 @@ _JOINED = (
     .join(tables.institution, tables.seat.c.institution == tables.institution.c.code)
     .join(tables.credential, _c.credential_id == tables.credential.c.id)
 )
-_WAYS_OUT = {
-    AccountStatus.REVOKED: "The CN was revoked, or a newer one-time URL of it was used on another PC: ask your "
-    "administrator or the help desk.",
-    AccountStatus.DEACTIVATED: "Its key is of no use any more; a new one needs a new one-time URL.",
+_ENDED = {
+    AccountStatus.REVOKED: sentence(
+        "This account was revoked. The CN was revoked, or a newer one-time URL of it was used on another PC: ask your "
+        "administrator or the help desk."
+    ),
+    AccountStatus.DEACTIVATED: sentence(
+        "This account was deactivated. Its key is of no use any more; a new one needs a new one-time URL."
+    ),
 }
 _INSERT = Statement(insert(tables.account))
 _BY_ID = Statement(_JOINED.where(_c.id == bindparam("account")))
@@ -180,7 +185,7 @@ def by_thumbprint(connection: Connection, thumbprint: str) -> AccountRow | None:
     if row is not None:
         return _valid(_account(row))
     if _BY_FORMER.one(connection, print=thumbprint) is not None:
-        raise AccountUnusable("This key was replaced by another one; use that.")
+        raise AccountUnusable(sentence("This key was replaced by another one; use that."))
     return None
 
 
@@ -274,7 +279,7 @@ def _valid(account: AccountRow) -> AccountRow:
 
 
 def _unusable(status: AccountStatus) -> AccountUnusable:
-    return AccountUnusable(f"This account was {status}. {_WAYS_OUT[status]}")
+    return AccountUnusable(_ENDED[status])
 
 
 def _account(row: tuple[Any, ...]) -> AccountRow:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ca_server import store
 from ca_server.errors import AccountUnknown
+from ca_server.language import sentence
 from ca_server.store import accounts
 from ca_server.web.nonces import Pool
 from ca_server.web.render import Urls
@@ -151,14 +152,14 @@ class Authenticator:
         prefix = self._urls.account("")
         kid = message.protected["kid"]
         if not isinstance(kid, str) or not kid.startswith(prefix):
-            raise AccountUnknown("The kid is not the URL of an account of this service.")
+            raise AccountUnknown(sentence("The kid is not the URL of an account of this service."))
         account_id = kid[len(prefix) :]
         key = self._keys.get(account_id)
         if key is None:
             forgotten = self._forgotten
             jwk_text = await self._database.lookup(accounts.key, account_id)
             if jwk_text is None:
-                raise AccountUnknown("There is no such account.")
+                raise AccountUnknown(sentence("There is no such account."))
             key = jws.public_key(json.loads(jwk_text))
             if forgotten == self._forgotten:
                 self.remember(account_id, key)

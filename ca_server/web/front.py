@@ -16,10 +16,12 @@ from aiohttp.typedefs import Handler, Middleware
 
 from ca_server import logs, refusals, tracing
 from ca_server.ids import request_id
+from ca_server.language import ENGLISH, Sentence, choose, sentence
 from ca_server.store import Unavailable
 from ca_server.tally import Requests
 from ca_server.web.authenticate import Authenticator, Signed, Signer
 from ca_server.web.limits import Window, network_of
+from ca_server.web.look import preferred
 from ca_server.web.nonces import Pool
 from ca_server.web.problems import is_unforeseen, problem_of, retry_after
 from ca_server.web.render import Answer, Urls
@@ -166,11 +168,14 @@ class Front:
                 response.headers[RETRY_AFTER] = str(seconds)
             return response
         location = self.urls.account(error.account_id) if hasattr(error, "account_id") else None
-        document = problem.render()
+        detail = problem.detail
         if is_unforeseen(error):
-            document["detail"] = f"{problem.detail} Request id: {request_id}"
+            detail = sentence("{detail} Request id: {request_id}", detail=detail, request_id=request_id)
+        language = choose(preferred(request) or ENGLISH, {})
+        document = {**problem.render(), "detail": language.say(detail)}
         answer = Answer(document, problem.status, MediaType.PROBLEM, location=location, retry_after=retry_after(error))
         response = self._response(answer)
+        response.headers["Content-Language"] = language.code if isinstance(detail, Sentence) else ENGLISH
         if isinstance(error, web.HTTPMethodNotAllowed):
             response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
         return response

@@ -8,6 +8,7 @@ import functools
 import ipaddress
 
 from ca_server.clock import Clock
+from ca_server.language import sentence
 
 _MOST_ADDRESSES = 100_000
 
@@ -16,7 +17,7 @@ class RateLimited(Exception):
     """Too many; trying again after `seconds` may succeed."""
 
     def __init__(self, seconds: int) -> None:
-        super().__init__("Too many requests; wait a moment before you try again.")
+        super().__init__(sentence("Too many requests; wait a moment before you try again."))
         self.seconds = seconds
 
 

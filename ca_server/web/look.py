@@ -96,11 +96,13 @@ def language_of(request: web.Request) -> str:
     chosen = request.query.get("language")
     if chosen in LANGUAGES:
         return chosen
-    for wanted in request.headers.get("Accept-Language", "").lower().split(","):
-        language = wanted.strip()[:2]
-        if language in LANGUAGES:
-            return language
-    return LANGUAGES[0]
+    return preferred(request) or LANGUAGES[0]
+
+
+def preferred(request: web.Request) -> str | None:
+    """Return the first of ja and en that the request says it takes (RFC 9110 §12.5.4), None when it names neither."""
+    wanted = (each.strip()[:2] for each in request.headers.get("Accept-Language", "").lower().split(","))
+    return next((language for language in wanted if language in LANGUAGES), None)
 
 
 def _dialled(telephone: str) -> str:

@@ -1,8 +1,13 @@
-"""From errors to problem documents (RFC 9457): the one bridge. What is not in the table says nothing."""
+"""From errors to problem documents (RFC 9457): the one bridge. What is not in the table says nothing.
+
+What a person can meet is a sentence, told in the language that the request asks for (RFC 8555 §6.1); what only a
+faulty program brings about is told to its author, in English.
+"""
 
 from aiohttp import web
 
 from ca_server import errors
+from ca_server.language import Sentence, sentence
 from ca_server.store import Conflict, Overloaded, Unavailable
 from ca_server.web.limits import RateLimited
 from keys.errors import BadSigningRequest, KeysError, UnsupportedKey, WeakKey
@@ -45,7 +50,10 @@ _STATUSES: dict[type[Exception], int] = {
     errors.NotFound: 404,
     errors.KeyInUse: 409,
 }
-_UNKNOWN = "The server met an error of its own and wrote it down; try again, and tell the help desk the request id."
+_UNKNOWN = sentence(
+    "The server met an error of its own and wrote it down; try again, and tell the help desk the request id."
+)
+_BUSY = sentence("The service is busy or out of order; try again.")
 
 
 def problem_of(error: Exception) -> Problem:
@@ -57,11 +65,11 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, web.RequestPayloadError):
         return Problem(ProblemType.MALFORMED, "The body is not what the header says it is.")
     if isinstance(error, RateLimited):
-        return Problem(ProblemType.RATE_LIMITED, str(error))
+        return Problem(ProblemType.RATE_LIMITED, _said(error))
     if isinstance(error, errors.TryLater):
-        return Problem(ProblemType.SERVER_INTERNAL, str(error), status=503)
+        return Problem(ProblemType.SERVER_INTERNAL, _said(error), status=503)
     if isinstance(error, Overloaded | Unavailable | Conflict):
-        return Problem(ProblemType.SERVER_INTERNAL, "The service is busy or out of order; try again.", status=503)
+        return Problem(ProblemType.SERVER_INTERNAL, _BUSY, status=503)
     kind = next((known for known in type(error).__mro__ if known in _TYPES), None)
     if kind is None:
         return Problem(ProblemType.SERVER_INTERNAL, _UNKNOWN)
@@ -70,7 +78,7 @@ def problem_of(error: Exception) -> Problem:
         extra = {"reason": str(error.reason)}
         if error.tries_left is not None:
             extra["triesLeft"] = error.tries_left
-    return Problem(_TYPES[kind], str(error), status=_STATUSES.get(kind), extra=extra)
+    return Problem(_TYPES[kind], _said(error), status=_STATUSES.get(kind), extra=extra)
 
 
 def retry_after(error: Exception) -> int | None:
@@ -96,10 +104,16 @@ def is_unforeseen(error: Exception) -> bool:
     return not isinstance(error, foreseen)
 
 
+def _said(error: Exception) -> str:
+    """Return the error's sentence, which knows its other language still; `str` would make plain English of it."""
+    first = error.args[0] if error.args else None
+    return first if isinstance(first, Sentence) else str(error)
+
+
 def _of_http(error: web.HTTPException) -> Problem:
     sentences = {
-        404: "There is nothing here.",
-        408: "The request did not arrive whole in time.",
+        404: sentence("There is nothing here."),
+        408: sentence("The request did not arrive whole in time."),
         405: "This method is not allowed here (RFC 8555 §6.3).",
         413: "The request is larger than 64 KiB.",
     }

@@ -7,6 +7,7 @@ from cryptography import x509
 from ca_server import store
 from ca_server.clock import Clock, moment
 from ca_server.errors import AlreadyRevoked, NotFound
+from ca_server.language import sentence
 from ca_server.operations import enrolment, revocation
 from ca_server.operations.revocation import Decision, EntryMaker, HoldersProof
 from ca_server.web.authenticate import Signed
@@ -55,7 +56,7 @@ class CertificateHandlers:
         except BadCertificateId as error:
             raise Problem(ProblemType.MALFORMED, str(error)) from error
         if key_id not in self.issuers.key_ids:
-            raise NotFound("This certificate is of another issuer.")
+            raise NotFound(sentence("This certificate is of another issuer."))
         now = self.clock.now()
         not_after = await self.database.lookup(enrolment.renewal_of, f"{serial:x}", self.times, now)
         start, end = suggested_window(not_after, self.times)
@@ -69,5 +70,5 @@ class CertificateHandlers:
         except Exception as error:
             raise Problem(ProblemType.MALFORMED, "`certificate` is not a certificate.") from error
         if issuer not in self.issuers.chains:
-            raise NotFound("This certificate was not issued here.")
+            raise NotFound(sentence("This certificate was not issued here."))
         return f"{serial:x}"

@@ -8,6 +8,7 @@ from ca_server.clock import Clock
 from ca_server.domain.orders import OrderFacts
 from ca_server.errors import NotFound
 from ca_server.ids import new_id
+from ca_server.language import sentence
 from ca_server.operations import enrolment, issuance, steadiness
 from ca_server.web import render
 from ca_server.web.authenticate import Signed
@@ -80,7 +81,7 @@ class OrderHandlers:
             facts = await self.database.write(enrolment.give_up_authorization, signed.account, order_id, place)
         authorization = render.authorization(facts, place, self.clock.now())
         if authorization is None:
-            raise NotFound("There is no such authorization.")
+            raise NotFound(sentence("There is no such authorization."))
         return Answer(authorization.render())
 
     async def certificate(self, signed: Signed) -> Answer:
@@ -108,5 +109,5 @@ def _replaced_serial(replaces: str | None, issuers: Issuers) -> str | None:
     except BadCertificateId as error:
         raise Problem(ProblemType.MALFORMED, str(error)) from error
     if key_id not in issuers.key_ids:
-        raise NotFound("`replaces` names a certificate of another issuer.")
+        raise NotFound(sentence("`replaces` names a certificate of another issuer."))
     return f"{serial:x}"

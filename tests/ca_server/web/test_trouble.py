@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from ca_server.authority.extensions import subject_key_identifier
 from ca_server.web.repository import Repository
 from protocol.problems import Problem, ProblemType
+from protocol.renewal_info import certificate_id
 from tests.ca_server.web.office import Office
 from tests.ca_server.web.page import Page
 from tests.ca_server.web.visitor import fetch
@@ -62,3 +64,37 @@ async def test_a_program_gets_the_problem_document(office: Office, monkeypatch: 
 async def test_a_form_that_is_sent_here_is_still_told_what_is_allowed(office: Office) -> None:
     answer, _ = await fetch(office, "/", "POST", Accept=PERSON)
     assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "language", "told"),
+    [
+        (None, "en", "There is no renewal information for this certificate."),
+        ("fr-FR", "en", "There is no renewal information for this certificate."),
+        ("en-GB,ja;q=0.5", "en", "There is no renewal information for this certificate."),
+        ("ja-JP,ja;q=0.9,en;q=0.8", "ja", "この証明書の更新情報はありません。"),
+    ],
+)
+async def test_a_problem_is_told_in_the_language_that_a_program_asks_for(
+    office: Office, wanted: str | None, language: str, told: str
+) -> None:
+    path = f"/acme/renewal-info/{certificate_id(subject_key_identifier(office.folder.issuing.public_key).digest, 1)}"
+    reply = await office.caller().send("GET", path, headers={"Accept-Language": wanted} if wanted else {})
+    assert reply.refusal == (404, "malformed")
+    assert (reply.headers["Content-Language"], reply.detail) == (language, told)
+
+
+async def test_what_only_a_faulty_program_brings_about_is_english_and_says_so(office: Office) -> None:
+    reply = await office.caller().send("POST", "/acme/new-order", b"{}", {"Accept-Language": "ja"})
+    assert (reply.status, reply.headers["Content-Language"]) == (415, "en")
+    assert reply.detail.isascii()
+
+
+async def test_who_meets_an_unforeseen_error_is_told_the_request_id_in_his_language(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_down(monkeypatch, RuntimeError("secret"))
+    answer, content = await fetch(office, "/", **{"Accept-Language": "ja"})
+    detail = json.loads(content)["detail"]
+    assert detail.endswith(f"リクエスト ID: {answer.headers['Request-Id']}")
+    assert "secret" not in detail
