@@ -11,7 +11,9 @@ and `from_keys` the one from keys and files.
 Sentences are written in English and spoken in the reader's language at the edge (`language`).
 """
 
+import errno
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Final
 
@@ -152,9 +154,43 @@ _UNEXPECTED = sentence("The server answered with an error: {detail}")
 _UNEXPECTED_REMEDY = sentence("Tell the help desk what you did and what is written here.")
 
 
+_UNUSABLE = (sentence("{path} cannot be used: {why}."), "")
+_FORBIDDEN = (
+    sentence("This login may not read or write {path}."),
+    sentence("Run the command as the user whose certificate it is, or have the rights of the folder mended."),
+)
+_FULL = (sentence("The disk is full: {path}."), sentence("Make room and run the command again; nothing is lost."))
+_FILES: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
+    {
+        errno.EACCES: _FORBIDDEN,
+        errno.EPERM: _FORBIDDEN,
+        errno.EROFS: _FORBIDDEN,
+        errno.ENOSPC: _FULL,
+        errno.EDQUOT: _FULL,
+        errno.ENOENT: (sentence("There is no {path}, or no folder for it."), ""),
+        errno.EISDIR: (sentence("{path} is a folder, not a file."), ""),
+        errno.ENOTDIR: (sentence("{path} is no folder."), ""),
+    }
+)
+"""What the system says of a file → what happened, what to do next."""
+
+
 def from_keys(error: KeysError | OSError) -> ClientError:
     """Return the error that a key or a file that cannot be read or written is."""
-    return ClientError("storage", "{reason}", facts={"reason": error})
+    match error:
+        case KeysError(__cause__=OSError(errno=int() as number) as cause) if number in _FILES:
+            return _of_file(number, error.facts.get("path", cause.filename), "")
+        case OSError(errno=int() as number, filename=str() | Path() as path):
+            return _of_file(number, path, error.strerror or "")
+        case KeysError() if error.facts or "{" not in error.template:
+            return ClientError("storage", error.template, facts=error.facts)
+        case _:
+            return ClientError("storage", "{reason}", facts={"reason": error})
+
+
+def _of_file(number: int, path: object, why: str) -> ClientError:
+    what, remedy = _FILES.get(number, _UNUSABLE)
+    return ClientError("storage", what, remedy, facts={"path": path, "why": why})
 
 
 def from_problem(problem: Problem) -> ClientError:

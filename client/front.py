@@ -20,6 +20,8 @@ from keys.errors import KeysError
 from protocol.credential import BadCredential
 from protocol.problems import Problem
 
+_SEE_HELP = sentence("`warifu COMMAND --help` shows what there is.")
+
 FAILURES: Final = (ClientError, Problem, KeysError, BadCredential, OSError)
 """What commands raise, besides click's own."""
 
@@ -38,6 +40,14 @@ class Command(click.Command):
     """A command whose help is in the reader's language."""
 
     context_class = _Context
+    allow_extra_args = True  # click would name them in English
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the words apart. Raises Misuse for one too many."""
+        rest = super().parse_args(ctx, args)
+        if ctx.args and not ctx.resilient_parsing:
+            raise Misuse("usage", sentence("One word is too many: {name}."), _SEE_HELP, facts={"name": ctx.args[0]})
+        return rest
 
     def get_help(self, ctx: click.Context) -> str:
         """Return the help page."""
@@ -140,11 +150,34 @@ def _misused(error: click.UsageError) -> Misuse:
         case click.MissingParameter() if error.param is not None:
             option, facts["name"] = error.param.opts[-1], _shown_name(error.param)
             what = sentence("{name} is missing.")
+        case click.BadOptionUsage():
+            option, facts["name"] = error.option_name, error.option_name
+            takes_one = "does not take" not in error.message
+            what = sentence("{name} needs a value.") if takes_one else sentence("{name} takes no value.")
         case click.BadParameter() if error.param is not None:
             option, facts["name"], facts["reason"] = error.param.opts[-1], _shown_name(error.param), error.message
-            what = sentence("{name} cannot be used: {reason}")
-    remedy = sentence("`warifu COMMAND --help` shows what there is.")
-    return Misuse("usage", what, remedy, facts=facts, fields={option: facts["reason"]})
+            what = _unfit(error.param.type, facts)
+    return Misuse("usage", what, _SEE_HELP, facts=facts, fields={option: facts["reason"]})
+
+
+def _unfit(wanted: click.ParamType[Any], facts: dict[str, str]) -> str:
+    """Return what is told of a value that is not of the kind wanted; a choice's words become a fact."""
+    match wanted:
+        case click.ParamType(name="CN"):
+            return sentence("{name} must look like F123456-001.")
+        case click.Choice():
+            facts["choices"] = ", ".join(str(each) for each in wanted.choices)
+            return sentence("{name} must be one of {choices}.")
+        case click.types.FloatParamType():
+            return sentence("{name} must be a number of 0 or more.")
+        case click.Path(exists=True):
+            return sentence("{name}: there is no such file, or not for this login.")
+        case click.Path(file_okay=False):
+            return sentence("{name} must be a folder.")
+        case click.Path():
+            return sentence("{name} must be a file that this login may use.")
+        case _:
+            return sentence("{name} cannot be used: {reason}")
 
 
 def _shown_name(parameter: click.Parameter) -> str:

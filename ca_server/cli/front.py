@@ -52,10 +52,13 @@ class Command(click.Command):
     """A command whose help is in the reader's language."""
 
     context_class = _Context
+    allow_extra_args = True  # click would name them in English
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the words apart. Raises UsageError for one that is no text: nobody could record or show it."""
+        """Take the words apart. Raises UsageError for one too many, and for one that nobody could record or show."""
         rest = super().parse_args(ctx, args)
+        if ctx.args and not ctx.resilient_parsing:
+            ctx.fail(sentence("One word is too many: {word}", word=ctx.args[0]))
         for word in (*ctx.params.values(), ctx.ensure_object(Settings).officer_name):
             if isinstance(word, str) and _HALF_A_CHARACTER.search(word):
                 shown = word.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -130,6 +133,10 @@ def complaint(error: click.UsageError) -> str:
             return sentence("{parameter}: there is no such file, or not for this login.", parameter=_named(param))
         case click.BadParameter(param=click.Parameter(type=click.DateTime()) as param):
             return sentence("{parameter} must be a day such as 2026-12-22.", parameter=_named(param))
+        case click.BadOptionUsage() if "does not take" in error.message:
+            return sentence("{option} takes no value.", option=error.option_name)
+        case click.BadOptionUsage():
+            return sentence("{option} needs a value.", option=error.option_name)
         case click.NoSuchOption():
             return sentence("There is no option {option}.", option=error.option_name)
         case _:

@@ -141,7 +141,11 @@ def test_completion_knows_commands_and_options() -> None:
         (("bogus",), "no command bogus", "bogus というコマンドはありません"),
         (("show", "--bogus"), "no option --bogus", "--bogus というオプションはありません"),
         (("enroll",), "URL is missing", "URL が指定されていません"),
-        (("show", "F1"), "CN cannot be used", "CN の指定が正しくありません"),
+        (("show", "F1"), "CN must look like F123456-001", "CN は F123456-001 のような形です"),
+        (("status", "x"), "too many: x.", "余分な引数があります: x。"),
+        (("renew", "--wait=-1"), "a number of 0 or more", "--wait は 0 以上の数です"),
+        (("status", "--json=1"), "--json takes no value", "--json に値は付けられません"),
+        (("renew", "--ca-file", "/nowhere"), "there is no such file", "そのファイルがないか"),
     ],
 )
 def test_a_wrong_command_line_is_told_in_both_languages(
@@ -149,6 +153,20 @@ def test_a_wrong_command_line_is_told_in_both_languages(
 ) -> None:
     assert english in pc.run(*words).stderr
     assert japanese in pc.run(*words, "--lang", "ja").stderr.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("renew", "--wait"), "--wait には値が必要です。"),
+        (("completion", "tcsh"), "SHELL は次のいずれかです: bash, zsh, fish。"),
+        (("status", "--home", __file__), "--home にはフォルダーを指定してください。"),
+        (("enroll", "--p12", "/tmp"), "--p12 には、このユーザーが使えるファイルを指定してください。"),
+    ],
+)
+def test_a_value_that_is_missing_or_of_another_kind_is_told_so(words: tuple[str, ...], told: str) -> None:
+    done = CliRunner().invoke(main, ["--lang", "ja", *words])
+    assert (done.exit_code, done.stderr.replace("\n", "")[: len(told) + 8]) == (2, f"warifu: {told}")
 
 
 @pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])

@@ -5,23 +5,28 @@ import string
 from pathlib import Path
 
 import pytest
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract_from_dir, extract_from_file
 from click.testing import CliRunner
 
 import client
 from client.cli import main
 from client.language import Language, choose, japanese
+from keys.errors import KeysError
 from tests.client.pc import ENGLISH, Pc
 from tests.client.stand_in import StandIn
 
 SOURCE = Path(client.__file__).parent
 MARKERS = dict.fromkeys(("sentence", "say", "tell", "confirmed"))
-SENTENCES = sorted(
-    {
-        str(message)
-        for _, _, message, _, _ in extract_from_dir(SOURCE, method_map=[("**.py", "python")], keywords=MARKERS)
-    }
-)
+ERRORS = dict.fromkeys(each.__name__ for each in KeysError.__subclasses__())
+SAID = {
+    str(message) for _, _, message, _, _ in extract_from_dir(SOURCE, method_map=[("**.py", "python")], keywords=MARKERS)
+}
+OF_KEYS = {
+    str(message)
+    for name in ("keystore.py", "token.py")
+    for _, message, _, _ in extract_from_file("python", SOURCE.parent / "keys" / name, keywords=ERRORS)
+}
+SENTENCES = sorted(SAID | OF_KEYS)
 
 
 def places(text: str) -> set[str]:
