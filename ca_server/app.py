@@ -25,6 +25,7 @@ from ca_server.clock import HOUR, MINUTE, Clock
 from ca_server.config import Config, address_of
 from ca_server.errors import TryLater
 from ca_server.fellows import Fellows, joined
+from ca_server.language import cause, sentence
 from ca_server.observing.records import Pulse
 from ca_server.officer_keys import demanded_trust
 from ca_server.operations import (
@@ -134,9 +135,12 @@ async def listen(address: str, opening: Awaitable[None]) -> None:
     try:
         await opening
     except OSError as error:
-        why = error.strerror or str(error)
         raise OSError(
-            f"{address} cannot be listened on ({why}); see public_listen, http_listen, officers_listen."
+            sentence(
+                "{address} cannot be listened on ({why}); see public_listen, http_listen, officers_listen.",
+                address=address,
+                why=cause(os.strerror(error.errno) if error.errno else error),
+            )
         ) from error
 
 

@@ -66,7 +66,7 @@ def load_sealer(config: Config) -> Sealer:
     try:
         return Sealer([bytes.fromhex(path.read_text("ascii").strip()) for path in config.server.secret_files])
     except (OSError, ValueError) as error:
-        raise KeystoreError(sentence("A server secret cannot be read: {error}", error=error)) from error
+        raise KeystoreError(sentence("A server secret cannot be read: {error}", error=cause(error))) from error
 
 
 def load_tls(config: Config) -> ssl.SSLContext:
@@ -91,7 +91,7 @@ def load_tls(config: Config) -> ssl.SSLContext:
                 "{tls_certificate} or {tls_key} cannot be used for TLS: {error}",
                 tls_certificate=server.tls_certificate,
                 tls_key=server.tls_key,
-                error=error,
+                error=cause(error),
             )
         ) from error
     return context

@@ -37,7 +37,7 @@ _HEAD = """\
 # The keys of officers, under whose signatures Warifu issues and revokes: written by `warifu-ca officer key`.
 # Nobody but the operator may write this file. An earlier `until` takes back what a stolen key signed since.
 """
-_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _FIELDS = {"officer": str, "name": str, "public": str, "since": datetime.datetime, "until": datetime.datetime}
 
 
@@ -53,7 +53,7 @@ class OfficerKeys:
         """Return every key of the list, none while there is no file. Raises KeystoreError for one that is damaged."""
         try:
             state = os.stat(self._path)  # noqa: PTH116 - asked before each approval that counts
-            if state.st_mode & _WRITABLE_BY_OTHERS:
+            if state.st_mode & WRITABLE_BY_OTHERS:
                 raise KeystoreError(
                     sentence(
                         "{path} says whose signatures count, and others may write it; chmod go-w it.", path=self._path
@@ -199,5 +199,5 @@ def _moment(seconds: int) -> str:
 
 def _damaged(path: Path, error: Exception) -> KeystoreError:
     return KeystoreError(
-        sentence("{path}, the list of officers' keys, cannot be used: {error}", path=path, error=error)
+        sentence("{path}, the list of officers' keys, cannot be used: {error}", path=path, error=cause(error))
     )

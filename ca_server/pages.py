@@ -6,7 +6,7 @@ from typing import Final
 from ca_server import store
 from ca_server.config import BadConfiguration, Config
 from ca_server.forms.stationery import Stationery
-from ca_server.language import sentence
+from ca_server.language import cause, sentence
 from ca_server.operations.audit_log import FOLDER
 from ca_server.web import documents
 from ca_server.web.audit_log import AuditLog
@@ -79,7 +79,7 @@ def _authorities(config: Config) -> list[Authority]:
     try:
         return read_authorities(folder, config.authority.issuer)
     except (OSError, ValueError) as error:
-        fault = sentence("a CA certificate (.cer) is missing or damaged: {error}", error=error)
+        fault = sentence("a CA certificate (.cer) is missing or damaged: {error}", error=cause(error))
         raise BadConfiguration(folder, [fault]) from error
 
 

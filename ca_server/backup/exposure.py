@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ca_server.backup import contents
 from ca_server.config import Config
+from ca_server.officer_keys import WRITABLE_BY_OTHERS
 
 
 def exposed(config: Config) -> tuple[str, ...]:
@@ -19,17 +20,20 @@ def exposed(config: Config) -> tuple[str, ...]:
 
 def _exposed(config: Config) -> Iterator[str]:
     for path in contents.secrets(config):
-        if _others_have(path, stat.S_IROTH | stat.S_IWOTH):
+        if others_have(path, stat.S_IROTH | stat.S_IWOTH):
             yield f"Others may read or change {path}: chmod 600 it, and ask whether it must be replaced."
+    keys = config.applications.officer_keys
+    if keys.exists() and keys.stat().st_mode & WRITABLE_BY_OTHERS:
+        yield f"Others may change {keys}, so no signature counts: chmod go-w it, and see who stands in it."
     records = config.server.database
     altered = [config.path] if not isinstance(records, Path) else [config.path, records]
     for path in altered:
-        if _others_have(path, stat.S_IWOTH):
+        if others_have(path, stat.S_IWOTH):
             yield f"Others may change {path}: chmod 600 it, and see `warifu-ca reconcile`."
 
 
-def _others_have(path: Path, rights: int) -> bool:
-    """Tell whether everybody has one of the rights, and comes through the folders on the way."""
+def others_have(path: Path, rights: int) -> bool:
+    """Tell whether everybody has one of the rights (of `stat`), and comes through the folders on the way."""
     whole = path.absolute()
     try:
         return bool(whole.stat().st_mode & rights) and all(each.stat().st_mode & stat.S_IXOTH for each in whole.parents)

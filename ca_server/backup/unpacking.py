@@ -32,9 +32,7 @@ def unpack(backup: Path, kind: str, passphrases: Sequence[str], folder: Path, pr
     except (tarfile.TarError, UnicodeDecodeError) as error:
         raise SealBroken(sentence("{path} holds no backup: {error}", path=backup, error=cause(error))) from error
     except OSError as error:
-        raise KeystoreError(
-            sentence("{path} cannot be unpacked: {error}", path=backup, error=error.strerror or error)
-        ) from error
+        raise KeystoreError(sentence("{path} cannot be unpacked: {error}", path=backup, error=cause(error))) from error
     if sheet.kind != kind:
         raise KeystoreError(
             sentence("{path} holds the {found}, not the {kind}.", path=backup, found=sheet.kind, kind=kind)

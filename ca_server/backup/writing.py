@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from ca_server.backup import contents
 from ca_server.config import Config
-from ca_server.language import sentence
+from ca_server.language import cause, sentence
 from ca_server.store import snapshot
 from keys.coffer import CofferWriter
 from keys.errors import KeystoreError
@@ -148,4 +148,4 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _unreadable(path: Path, error: OSError) -> KeystoreError:
-    return KeystoreError(sentence("{path} cannot be read: {error}", path=path, error=error.strerror or error))
+    return KeystoreError(sentence("{path} cannot be read: {error}", path=path, error=cause(error)))

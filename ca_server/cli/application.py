@@ -269,6 +269,11 @@ def _course_lines(course: applications.Course) -> list[str]:
             approved=approved,
         ),
     ]
+    if course.registers:
+        lines.append(sentence("  the institution is not registered yet; the approval registers it"))
+    if course.beside:
+        others = ", ".join(map(str, course.beside))
+        lines.append(sentence("  under way besides, of the same institution: {others}", others=others))
     return lines + ([sentence("  reason given: {why}", why=course.why)] if course.why else [])
 
 

@@ -13,6 +13,7 @@ from ca_server.checkpoint_key import public_keys, published_keys
 from ca_server.cli.options import open_records, settings
 from ca_server.cli.output import PERSON, Stop, answer, spoken
 from ca_server.clock import minute_in_tokyo, rfc3339
+from ca_server.config import BadConfiguration
 from ca_server.domain.audit_entry import Entry
 from ca_server.domain.checkpoint import Checkpoint, NoCheckpoint
 from ca_server.domain.timeline import ACTIONS
@@ -32,7 +33,7 @@ _POSTMARK = re.compile(rb"^From [^\n]*\n", re.MULTILINE)
 
 def run(kept: tuple[Path, ...], export: Path | None, key: Path | None) -> None:
     """Verify what was asked for, and tell. Raises Altered when something does not agree."""
-    keys = published_keys(settings().config()) if key is None else public_keys(_text(key))
+    keys = _published(export) if key is None else public_keys(_text(key))
     if export is None:
         config = settings().config()
         records, published = open_records(config), config.server.public_folder / FOLDER / "checkpoint"
@@ -45,6 +46,18 @@ def run(kept: tuple[Path, ...], export: Path | None, key: Path | None) -> None:
             _tell(examined.take(audit_export.read(audit_export.lines_of(lines))), kept)
     else:
         _verify_proof(export, kept, keys)
+
+
+def _published(export: Path | None) -> tuple[NoteKey, ...]:
+    """Return the keys that this CA publishes. Raises Invalid for a file alone, where there is no CA to look them up."""
+    try:
+        config = settings().config()
+    except BadConfiguration as error:
+        if export is None or error.path.exists():
+            raise
+        told = sentence("Give the file of public keys that the CA published; there is no CA here.")
+        raise Invalid({"key": told}) from error
+    return published_keys(config)
 
 
 def _verify_proof(path: Path, kept: tuple[Path, ...], keys: Sequence[NoteKey]) -> None:

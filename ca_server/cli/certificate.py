@@ -191,7 +191,7 @@ def suspend(cn: str, reason: str | None, caller: str | None, application: int | 
     held_until = None if until is None else rfc3339(until)
     whole = {"cn": cn, "status": "suspended", "at": rfc3339(call.at), "held_until": held_until}
     words = (
-        sentence("{cn} is suspended; OCSP says so at once. The form is owed, and asked for by mail.", cn=cn)
+        sentence("{cn} is suspended: OCSP says so at once, nothing is issued. Its form is asked for by mail.", cn=cn)
         if until is None
         else sentence("{cn} is suspended until {end}, unless its form comes.", cn=cn, end=minute_in_tokyo(until))
     )
@@ -212,7 +212,7 @@ def release(cn: str) -> None:
     open_records(settings().config()).write(operation)
     answer(
         {"cn": cn, "status": "released"},
-        [sentence("{cn} is released; its certificates are good again, and the administrator is told.", cn=cn)],
+        [sentence("{cn} is released and is what it was before; the administrator is told.", cn=cn)],
     )
 
 

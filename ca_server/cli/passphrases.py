@@ -1,23 +1,28 @@
 """Passphrases, from files or typed unseen, and the bar that shows how far a backup is."""
 
 import contextlib
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from ca_server.cli.output import spoken
+from ca_server.cli.output import spoken, warn
 from ca_server.errors import Invalid
 from ca_server.language import Sentence, sentence
 
 
 def passphrases(files: Sequence[Path], count: int, *, twice: bool) -> list[str]:
     """Return so many passphrases, from the files or from the people who type them. Raises Invalid, KeysError."""
+    from ca_server.backup.exposure import others_have
     from ca_server.keyring import passphrase
 
     if files and len(files) != count:
         raise Invalid({"keys-passphrase-file": sentence("Give it {count} times, once for each person.", count=count)})
+    for path in files:
+        if others_have(path, stat.S_IROTH):
+            warn(sentence("others may read {path}; chmod 600 it.", path=path))
     if files:
         return [passphrase(path) or "" for path in files]
     if count == 1:

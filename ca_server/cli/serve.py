@@ -72,6 +72,11 @@ async def _serve(config: Config) -> None:
             http_url=config.server.http_url,
         )
     )
+    say(
+        sentence(
+            "  listening on {public} and {plain}", public=config.server.public_listen, plain=config.server.http_listen
+        )
+    )
     sys.stdout.flush()
     await stopping.wait()
     await service.stop()

@@ -10,7 +10,7 @@ from pathlib import Path
 from ca_server.config.contradictions import contradictions
 from ca_server.config.faults import BadConfiguration, at
 from ca_server.config.sections import Config
-from ca_server.language import sentence
+from ca_server.language import cause, sentence
 from ca_server.whereabouts import Cluster, Whereabouts, whereabouts
 
 
@@ -25,7 +25,7 @@ def load(path: Path) -> Config:
         closed = sentence("only the service's account may read it; run the command by that one")
         raise BadConfiguration(path, [closed]) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadConfiguration(path, [sentence("it is not readable TOML: {error}", error=error)]) from error
+        raise BadConfiguration(path, [sentence("it is not readable TOML: {error}", error=cause(error))]) from error
     faults: list[str] = []
     sections = {field.name: field for field in dataclasses.fields(Config) if field.name != "path"}
     faults += [at(f"[{name}]", sentence("there is no such section")) for name in document if name not in sections]

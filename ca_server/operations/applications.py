@@ -286,6 +286,10 @@ class Course:
     officers: tuple[str | None, str | None, str | None]
     """The names of who filed, examined and approved it."""
     why: str | None
+    registers: bool
+    """Whether carrying it out registers its institution, which is not registered yet."""
+    beside: tuple[int, ...]
+    """The numbers of the institution's other applications under way: one may be the same form, filed twice."""
 
 
 def course(connection: store.Connection, filed: Filed) -> Course:
@@ -293,7 +297,11 @@ def course(connection: store.Connection, filed: Filed) -> Course:
     names = {officer.id: officer.name for officer in officers.all_officers(connection)}
     who = tuple(names.get(each or "") for each in (filed.filed_by, filed.examined_by, filed.approved_by))
     why = applications.return_reason(connection, filed.number)
-    return Course(*applications.receipt(connection, filed.number), (who[0], who[1], who[2]), why)
+    code = filed.application.institution
+    registers = institutions.find(connection, code) is None
+    beside = tuple(number for number in applications.open_of(connection, code) if number != filed.number)
+    receipt = applications.receipt(connection, filed.number)
+    return Course(*receipt, (who[0], who[1], who[2]), why, registers, beside)
 
 
 def listed(connection: store.Connection, *, only_open: bool = False) -> list[Filed]:

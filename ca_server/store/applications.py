@@ -113,6 +113,9 @@ _OPEN_CHANGE = Statement(
     )
     .limit(1)
 )
+_OPEN_OF = Statement(
+    select(_a.number).where(_a.institution == bindparam("code"), _a.status.in_(OPEN)).order_by(_a.number)
+)
 _NAMING = Statement(
     select(_i.application)
     .where(or_(_i.cn == bindparam("cn"), _i.new_cn == bindparam("cn")))
@@ -264,6 +267,11 @@ def open_change(connection: Connection, code: InstitutionCode) -> int | None:
     """Return the number of the administrator change under way at the institution, or None."""
     row = _OPEN_CHANGE.one(connection, code=str(code))
     return None if row is None else row[0]
+
+
+def open_of(connection: Connection, code: InstitutionCode) -> list[int]:
+    """Return the numbers of the institution's applications under way, oldest first."""
+    return [row[0] for row in _OPEN_OF.all(connection, code=str(code))]
 
 
 def naming(connection: Connection, cn: str) -> list[int]:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from sqlalchemy.exc import DBAPIError
 
-from ca_server.language import sentence
+from ca_server.language import cause, sentence
 from ca_server.whereabouts import Whereabouts
 
 _TAKEN = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID}
@@ -119,7 +119,7 @@ def opening(where: Whereabouts) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = sentence("The database {where} cannot be reached: {error}", where=where, error=error.strerror or error)
+        why = sentence("The database {where} cannot be reached: {error}", where=where, error=cause(error))
         raise Unavailable(why) from error
     except Exception as error:
         told = translated(error)

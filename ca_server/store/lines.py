@@ -17,7 +17,7 @@ import asyncpg
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from ca_server.language import sentence
+from ca_server.language import cause, sentence
 from ca_server.store.errors import Overloaded, Unavailable, Unsure, sqlstate
 from ca_server.whereabouts import Cluster
 
@@ -105,7 +105,7 @@ def _password(cluster: Cluster) -> str | None:
         return path.read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise Unavailable(
-            sentence("The password file {path} cannot be read: {error}", path=path, error=error)
+            sentence("The password file {path} cannot be read: {error}", path=path, error=cause(error))
         ) from error
 
 

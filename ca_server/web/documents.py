@@ -16,7 +16,7 @@ from aiohttp import web
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from ca_server.language import sentence
+from ca_server.language import cause, sentence
 from ca_server.web.look import Look, answer, language_of, tagged
 
 NAMES: Final = ("cps", "privacy")
@@ -96,7 +96,7 @@ def read(path: Path, name: str, language: str, facts: Mapping[str, str]) -> Docu
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadDocument(path, sentence("it cannot be read: {error}", error=error)) from error
+        raise BadDocument(path, sentence("it cannot be read: {error}", error=cause(error))) from error
     if not text.startswith("# "):
         raise BadDocument(path, sentence("its first line must be its title: # and a blank before it"))
     for fact in _FACT.findall(text):

@@ -263,3 +263,12 @@ def test_two_earlier_files_of_a_proof_are_a_wrong_command_line(ca: Path, command
     command("prove", "0", "--output", tmp_path / "proof")
     twice = ("--since", tmp_path / "proof", "--since", tmp_path / "proof")
     assert command("verify", "--export", tmp_path / "proof", "--key", keys(ca), *twice)[0] == USAGE
+
+
+def test_a_file_alone_wants_its_public_keys_where_there_is_no_ca(
+    ca: Path, command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command("export", tmp_path / "log.jsonl")[0] == DONE
+    monkeypatch.setenv("WARIFU_CONFIG", str(tmp_path / "none.toml"))
+    code, text = command("verify", "--export", tmp_path / "log.jsonl", "--json")
+    assert (code, set(json.loads(text)["error"]["fields"])) == (REFUSED, {"key"})

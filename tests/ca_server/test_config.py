@@ -293,3 +293,7 @@ def test_the_calendar_knows_the_days_that_the_operator_is_closed_on(tmp_path: Pa
 )
 def test_a_closing_day_that_is_no_day_is_named(tmp_path: Path, before: str, after: str) -> None:
     assert [fault.partition(":")[0] for fault in faults(written(tmp_path, (before, after)))] == ["applications"]
+
+
+def test_a_folder_in_place_of_the_file_is_called_one(tmp_path: Path) -> None:
+    assert faults(tmp_path) == ["it is not readable TOML: it is a folder"]

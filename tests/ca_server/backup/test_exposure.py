@@ -44,3 +44,16 @@ def test_records_and_a_configuration_that_others_may_change_are_alarms(config: C
         path.chmod(0o666)
         assert exposed(config) == (f"Others may change {path}: chmod 600 it, and see `warifu-ca reconcile`.",)
         path.chmod(0o600)
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_a_list_of_officers_keys_that_others_may_change_is_an_alarm(config: Config, mode: int) -> None:
+    path = config.applications.officer_keys
+    path.touch()
+    path.chmod(mode)
+    assert exposed(config) == (
+        f"Others may change {path}, so no signature counts: chmod go-w it, and see who stands in it.",
+    )
+    path.chmod(0o600)
+    assert exposed(config) == ()
+    path.unlink()

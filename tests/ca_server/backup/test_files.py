@@ -4,6 +4,7 @@ import dataclasses
 import fcntl
 import json
 import sqlite3
+import tempfile
 import threading
 import typing
 from pathlib import Path
@@ -16,7 +17,7 @@ from ca_server.cli.output import FAILURE, REFUSED
 from ca_server.config.sections import Config
 from ca_server.store import SynchronousDatabase, audit, snapshot
 from ca_server.whereabouts import Cluster
-from tests.ca_server.backup.conftest import Vault
+from tests.ca_server.backup.conftest import WORDS, Vault
 
 NOWHERE = {"path", "database", "maildir", "ready_folder"}
 
@@ -230,3 +231,20 @@ def test_each_file_is_its_own_and_none_is_overwritten(vault: Vault) -> None:
     assert not vault.records.exists()
     vault.back_up()
     assert list(vault.back_up(REFUSED)["error"]["fields"]) == ["FILE"]
+
+
+def test_a_passphrase_file_that_others_may_read_is_warned_of(vault: Vault) -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders let nobody in
+        folder = Path(name)
+        folder.chmod(0o711)
+        options = []
+        for option, word, mode in (
+            ("--passphrase-file", "records", 0o644),
+            ("--keys-passphrase-file", "one", 0o600),
+            ("--keys-passphrase-file", "other", 0o640),
+        ):
+            (folder / word).write_text(WORDS[word])
+            (folder / word).chmod(mode)
+            options += [option, str(folder / word)]
+        vault.run("backup", str(vault.records), "--keys", str(vault.keys), *options)
+        assert vault.said.splitlines() == [f"WARNING: others may read {folder / 'records'}; chmod 600 it."]

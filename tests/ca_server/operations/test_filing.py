@@ -13,7 +13,7 @@ from ca_server.errors import Invalid, NotAllowed
 from ca_server.operations import applications, invitation, suspension
 from ca_server.store import applications as records
 from ca_server.store import audit, credentials
-from protocol.names import CommonName
+from protocol.names import CommonName, InstitutionCode
 from tests.ca_server.databases import Raw, located, raw
 from tests.ca_server.paper import (
     ALICE,
@@ -209,3 +209,18 @@ def test_a_form_whose_before_is_the_registered_one_is_received_and_the_old_addre
     desk.file(read(Kind.ADMINISTRATOR_CHANGE, who() | change))
     assert sent(mails, "change-received") == [(YAMADA.email, None, None)]
     assert not mails.execute("SELECT 1 FROM outbox WHERE recipient = ?", (SUZUKI.email,)).fetchall()
+
+
+def test_who_decides_sees_whether_an_institution_is_new_and_what_else_of_it_is_under_way(desk: Desk) -> None:
+    first, second = desk.file(an_issuance(1)), desk.file(an_issuance(1))
+    elsewhere = desk.file(dataclasses.replace(an_issuance(1), institution=InstitutionCode.parse("F654321")))
+
+    def course(filed: Filed) -> tuple[bool, tuple[int, ...]]:
+        found = desk.records.read(applications.course, filed)
+        return found.registers, found.beside
+
+    assert course(first) == (True, (second.number,))
+    assert course(elsewhere) == (True, ())
+    desk.approve(first.number)
+    desk.carry_out()
+    assert course(second) == (False, ())
