@@ -72,6 +72,15 @@ def test_a_url_that_nobody_mailed_is_told_like_one_that_was_cut(agency: Agency, 
     assert_refused(person, "この URL では取得できません", "途中で切れないように")
 
 
+def test_the_server_answers_in_the_language_of_the_page_whatever_the_browser_prefers(
+    agency: Agency, person: Person
+) -> None:
+    stranger = Invitation("F999999-001", f"{agency.public_url}/e/5Z8XQ2M7RC4KD0TNVB9HJ3WEGS", OTHER_PASSWORD)
+    told = {"ja": "この証明書取得用 URL は登録されていません", "en": "This one-time URL is not known"}
+    for language, words in told.items():
+        assert words in Person(person.page, stranger).opens(language).types_password().is_refused()
+
+
 def test_a_broken_network_loses_nothing(person: Person) -> None:
     person.opens()
     person.page.context.set_offline(True)

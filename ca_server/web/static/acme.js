@@ -65,7 +65,8 @@ export class Acme {
   }
 
   async #ask(url, request) {
-    const answer = await fetched(url, request);
+    const headers = { ...request.headers, "Accept-Language": document.documentElement.lang };
+    const answer = await fetched(url, { ...request, headers });
     const nonce = answer.headers.get("Replay-Nonce");
     if (nonce) this.#nonces = [nonce];
     const kind = answer.headers.get("Content-Type") ?? "";

@@ -96,5 +96,5 @@ async def test_who_meets_an_unforeseen_error_is_told_the_request_id_in_his_langu
     break_down(monkeypatch, RuntimeError("secret"))
     answer, content = await fetch(office, "/", **{"Accept-Language": "ja"})
     detail = json.loads(content)["detail"]
-    assert detail.endswith(f"リクエスト ID: {answer.headers['Request-Id']}")
+    assert detail.endswith(f"要求番号: {answer.headers['Request-Id']}")
     assert "secret" not in detail
