@@ -137,7 +137,7 @@ def _renewal(folder: "SeatFolder", outcome: "Outcome", console: Console) -> tupl
         line = console.say("{cn}: renewed; valid to {until}.", cn=cn, until=until)
         return {**document, "action": "renewed"}, line
     if isinstance(outcome, Due):
-        return {**document, "action": "due"}, console.say("{cn}: would be renewed now.", cn=cn)
+        return {**document, "action": "due"}, console.say("{cn}: would be renewed now, if the server agrees.", cn=cn)
     due_at = minute(outcome.due_at)
     if outcome.refused:
         line = console.say("{cn}: the server renews nothing before {due_at}.", cn=cn, due_at=due_at)
