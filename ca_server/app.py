@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -135,11 +136,13 @@ async def listen(address: str, opening: Awaitable[None]) -> None:
     try:
         await opening
     except OSError as error:
+        # asyncio writes words of its own for what the kernel refuses; a resolver's number is another table's
+        number = None if isinstance(error, socket.gaierror) else error.errno
         raise OSError(
             sentence(
                 "{address} cannot be listened on ({why}); see public_listen, http_listen, officers_listen.",
                 address=address,
-                why=cause(os.strerror(error.errno) if error.errno else error),
+                why=cause(error if number is None else os.strerror(number)),
             )
         ) from error
 

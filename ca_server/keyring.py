@@ -63,10 +63,15 @@ def feed_token(config: Config) -> str | None:
 
 def load_sealer(config: Config) -> Sealer:
     """Return what seals kids and passwords. Raises KeystoreError when a secret is missing or short."""
+    return Sealer([_secret(path) for path in config.server.secret_files])
+
+
+def _secret(path: Path) -> bytes:
     try:
-        return Sealer([bytes.fromhex(path.read_text("ascii").strip()) for path in config.server.secret_files])
+        return bytes.fromhex(path.read_text("ascii").strip())
     except (OSError, ValueError) as error:
-        raise KeystoreError(sentence("A server secret cannot be read: {error}", error=cause(error))) from error
+        told = sentence("The server secret {path} cannot be read: {error}", path=path, error=cause(error))
+        raise KeystoreError(told) from error
 
 
 def load_tls(config: Config) -> ssl.SSLContext:

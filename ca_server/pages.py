@@ -79,7 +79,8 @@ def _authorities(config: Config) -> list[Authority]:
     try:
         return read_authorities(folder, config.authority.issuer)
     except (OSError, ValueError) as error:
-        fault = sentence("a CA certificate (.cer) is missing or damaged: {error}", error=cause(error))
+        name = getattr(error, "filename", None) or "*.cer"
+        fault = sentence("{name}, a CA certificate, is missing or damaged: {error}", name=name, error=cause(error))
         raise BadConfiguration(folder, [fault]) from error
 
 

@@ -159,12 +159,13 @@ _FORBIDDEN = (
     sentence("This login may not read or write {path}."),
     sentence("Run the command as the user whose certificate it is, or have the rights of the folder mended."),
 )
+_READ_ONLY = (sentence("{path} is on a disk that cannot be written to."), "")
 _FULL = (sentence("The disk is full: {path}."), sentence("Make room and run the command again; nothing is lost."))
 _FILES: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
     {
         errno.EACCES: _FORBIDDEN,
         errno.EPERM: _FORBIDDEN,
-        errno.EROFS: _FORBIDDEN,
+        errno.EROFS: _READ_ONLY,
         errno.ENOSPC: _FULL,
         errno.EDQUOT: _FULL,
         errno.ENOENT: (sentence("There is no {path}, or no folder for it."), ""),
@@ -174,23 +175,28 @@ _FILES: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
 )
 """What the system says of a file → what happened, what to do next."""
 
+_IN_USE = (32, 33)
+"""Windows' ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION, which Python tells as EACCES."""
+
 
 def from_keys(error: KeysError | OSError) -> ClientError:
     """Return the error that a key or a file that cannot be read or written is."""
     match error:
-        case KeysError(__cause__=OSError(errno=int() as number) as cause) if number in _FILES:
-            return _of_file(number, error.facts.get("path", cause.filename), "")
-        case OSError(errno=int() as number, filename=str() | Path() as path):
-            return _of_file(number, path, error.strerror or "")
-        case KeysError() if error.facts or "{" not in error.template:
+        case KeysError(__cause__=OSError(errno=int()) as cause):
+            return _of_file(cause, error.facts.get("path", cause.filename))
+        case OSError(errno=int(), filename=str() | Path() as path):
+            return _of_file(error, path)
+        case KeysError() if error.facts or not set("{}") & set(error.template):
             return ClientError("storage", error.template, facts=error.facts)
         case _:
             return ClientError("storage", "{reason}", facts={"reason": error})
 
 
-def _of_file(number: int, path: object, why: str) -> ClientError:
-    what, remedy = _FILES.get(number, _UNUSABLE)
-    return ClientError("storage", what, remedy, facts={"path": path, "why": why})
+def _of_file(error: OSError, path: object) -> ClientError:
+    what, remedy = _FILES.get(error.errno or 0, _UNUSABLE)
+    if getattr(error, "winerror", None) in _IN_USE:
+        what, remedy = _UNUSABLE
+    return ClientError("storage", what, remedy, facts={"path": path, "why": error.strerror})
 
 
 def from_problem(problem: Problem) -> ClientError:

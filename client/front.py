@@ -171,7 +171,7 @@ def _unfit(wanted: click.ParamType[Any], facts: dict[str, str]) -> str:
         case click.types.FloatParamType():
             return sentence("{name} must be a number of 0 or more.")
         case click.Path(exists=True):
-            return sentence("{name}: there is no such file, or not for this login.")
+            return sentence("{name} must be a file that is there and that this login may read.")
         case click.Path(file_okay=False):
             return sentence("{name} must be a folder.")
         case click.Path():

@@ -23,13 +23,21 @@ def _exposed(config: Config) -> Iterator[str]:
         if others_have(path, stat.S_IROTH | stat.S_IWOTH):
             yield f"Others may read or change {path}: chmod 600 it, and ask whether it must be replaced."
     keys = config.applications.officer_keys
-    if keys.exists() and keys.stat().st_mode & WRITABLE_BY_OTHERS:
+    if _mode(keys) & WRITABLE_BY_OTHERS:
         yield f"Others may change {keys}, so no signature counts: chmod go-w it, and see who stands in it."
     records = config.server.database
     altered = [config.path] if not isinstance(records, Path) else [config.path, records]
     for path in altered:
         if others_have(path, stat.S_IWOTH):
             yield f"Others may change {path}: chmod 600 it, and see `warifu-ca reconcile`."
+
+
+def _mode(path: Path) -> int:
+    """Return the rights of a file, none of one that is not there or cannot be asked about."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0
 
 
 def others_have(path: Path, rights: int) -> bool:

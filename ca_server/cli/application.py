@@ -270,7 +270,7 @@ def _course_lines(course: applications.Course) -> list[str]:
         ),
     ]
     if course.registers:
-        lines.append(sentence("  the institution is not registered yet; the approval registers it"))
+        lines.append(sentence("  the institution is not registered yet; this application registers it"))
     if course.beside:
         others = ", ".join(map(str, course.beside))
         lines.append(sentence("  under way besides, of the same institution: {others}", others=others))

@@ -53,9 +53,9 @@ def _published(export: Path | None) -> tuple[NoteKey, ...]:
     try:
         config = settings().config()
     except BadConfiguration as error:
-        if export is None or error.path.exists():
+        if export is None or not isinstance(error.__cause__, FileNotFoundError | PermissionError):
             raise
-        told = sentence("Give the file of public keys that the CA published; there is no CA here.")
+        told = sentence("Give the file of keys that the CA published; there is no CA here, or not for this login.")
         raise Invalid({"key": told}) from error
     return published_keys(config)
 

@@ -84,7 +84,9 @@ def _failed(error: Exception, remembered: Settings) -> int:
             fields = dict(line.partition(": ")[::2] for line in lines if ": " in line)
             summary = say(error.summary)
             _tell(type(error).__name__, "\n  ".join([summary, *lines]), fields, remembered)
-        case KeysError(template=str() as told) if not isinstance(told, Sentence) and (error.facts or "{" not in told):
+        case KeysError(template=str() as told) if not isinstance(told, Sentence) and (
+            error.facts or not set("{}") & set(told)
+        ):
             _tell(
                 type(error).__name__,
                 say(Sentence(told, {name: cause(fact) for name, fact in error.facts.items()})),

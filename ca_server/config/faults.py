@@ -9,7 +9,6 @@ class BadConfiguration(Exception):
     """The file cannot be used; `faults` names every field that is wrong and what it should be."""
 
     def __init__(self, path: Path, faults: list[str]) -> None:
-        self.path = path
         self.summary = sentence("{path} cannot be used:", path=path)
         self.faults = faults
         super().__init__("\n".join([self.summary, *(f"  {fault}" for fault in faults)]))

@@ -298,7 +298,7 @@ def course(connection: store.Connection, filed: Filed) -> Course:
     who = tuple(names.get(each or "") for each in (filed.filed_by, filed.examined_by, filed.approved_by))
     why = applications.return_reason(connection, filed.number)
     code = filed.application.institution
-    registers = institutions.find(connection, code) is None
+    registers = filed.status in OPEN and institutions.find(connection, code) is None
     beside = tuple(number for number in applications.open_of(connection, code) if number != filed.number)
     receipt = applications.receipt(connection, filed.number)
     return Course(*receipt, (who[0], who[1], who[2]), why, registers, beside)

@@ -140,7 +140,12 @@ def _require_approved(filed: Filed, *, two_officers: bool) -> None:
     """
     alone = filed.approved_by in (None, filed.filed_by, filed.examined_by)
     if (two_officers and alone) or filed.application.content_sha256 != filed.content_sha256:
-        raise NotEntitled(f"Application {filed.number} was not approved as the rules demand; nothing is carried out.")
+        raise NotEntitled(
+            sentence(
+                "Application {number} was not approved as the rules demand; nothing is carried out.",
+                number=filed.number,
+            )
+        )
 
 
 def _settled(connection: store.Connection, number: int, now: int) -> Filed:
@@ -156,7 +161,11 @@ def _settled(connection: store.Connection, number: int, now: int) -> Filed:
 def _revoke(connection: store.Connection, filed: Filed, position: int, entry: EntryMaker, now: int) -> None:
     item = filed.application.items[position - 1]
     if item.cn is None or item.reason is None:
-        raise NotAllowed(f"Item {position} of application {filed.number} names no certificate.")
+        raise NotAllowed(
+            sentence(
+                "Item {position} of application {number} names no certificate.", position=position, number=filed.number
+            )
+        )
     outcome = revoke_seat(connection, item.cn, Decision(item.reason.code, _SCHEDULE, now, filed.number), entry)
     if isinstance(outcome, AlreadyRevoked):
         audit.record(connection, now, _SCHEDULE, "already revoked", str(item.cn), application=filed.number)

@@ -158,7 +158,7 @@ def get(connection: Connection, account_id: str) -> AccountRow:
     """
     row = _BY_ID.one(connection, account=account_id)
     if row is None:
-        raise AccountUnknown("There is no such account.")
+        raise AccountUnknown(sentence("There is no such account."))
     return _valid(_account(row))
 
 
@@ -166,7 +166,7 @@ def require_valid(connection: Connection, account_id: str) -> None:
     """Do nothing for a valid account. Raises AccountUnknown or AccountUnusable otherwise."""
     row = _STATUS.one(connection, account=account_id)
     if row is None:
-        raise AccountUnknown("There is no such account.")
+        raise AccountUnknown(sentence("There is no such account."))
     require_usable(row[0])
 
 

@@ -12,6 +12,7 @@ from ca_server.authority import der
 from ca_server.authority.extensions import subject_key_identifier
 from ca_server.authority.signer import issuer_public_key
 from ca_server.errors import NotFound
+from ca_server.language import sentence
 
 _ISSUER = 3  # its place among the fields of a TBSCertificate that has a version (RFC 5280 §4.1)
 
@@ -41,7 +42,7 @@ class Issuers:
         issuer = der.split(der.contents(to_be_signed, der.SEQUENCE))[_ISSUER]
         chain = self.chains.get(issuer)
         if chain is None:
-            raise NotFound("This certificate has ended, and so has the CA that issued it.")
+            raise NotFound(sentence("This certificate has ended, and so has the CA that issued it."))
         return _pem(certificate) + chain
 
 

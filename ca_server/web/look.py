@@ -100,9 +100,21 @@ def language_of(request: web.Request) -> str:
 
 
 def preferred(request: web.Request) -> str | None:
-    """Return the first of ja and en that the request says it takes (RFC 9110 §12.5.4), None when it names neither."""
-    wanted = (each.strip()[:2] for each in request.headers.get("Accept-Language", "").lower().split(","))
-    return next((language for language in wanted if language in LANGUAGES), None)
+    """Return which of ja and en the request prefers (RFC 9110 §12.5.4), None when it takes neither."""
+    ranges = ",".join(request.headers.getall("Accept-Language", ())).lower().split(",")
+    weights: dict[str, float] = {}
+    for tag, _, weight in (each.partition(";") for each in ranges):
+        weights.setdefault(tag.strip().partition("-")[0], _weight(weight))
+    taken = [language for language in weights if language in LANGUAGES and weights[language] > 0]
+    return max(taken, key=weights.__getitem__, default=None)  # of several with one weight, the first
+
+
+def _weight(text: str) -> float:
+    name, _, value = text.replace(" ", "").partition("=")
+    try:
+        return float(value) if name == "q" else 1.0
+    except ValueError:
+        return 0.0
 
 
 def _dialled(telephone: str) -> str:

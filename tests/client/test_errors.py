@@ -24,7 +24,7 @@ def said(error: ClientError, language: Language) -> str:
     [
         (errno.ENOSPC, ("ディスクに空きがありません: /home/pc/key.pem。", "失われたものはありません")),
         (errno.EACCES, ("権限がありません", "証明書を使うユーザーで実行")),
-        (errno.EROFS, ("権限がありません", "証明書を使うユーザーで実行")),
+        (errno.EROFS, ("/home/pc/key.pem のあるディスクには書き込めません。",)),
         (errno.ENOENT, ("/home/pc/key.pem がないか",)),
         (errno.ELOOP, ("/home/pc/key.pem を使えません（",)),
     ],
@@ -49,5 +49,6 @@ def test_what_is_wrong_with_a_key_is_said_in_the_readers_language(tmp_path: Path
     assert said(from_keys(caught.value), japanese()) == f"{path} は暗号化されています。パスフレーズが必要です。"
 
 
-def test_braces_in_what_a_token_says_are_no_places_for_facts() -> None:
-    assert said(from_keys(KeysError("The token said {0x5}.")), japanese()) == "The token said {0x5}."
+@pytest.mark.parametrize("words", ["The token said {0x5}.", "There is no key b}c."])
+def test_braces_in_what_a_token_says_are_no_places_for_facts(words: str) -> None:
+    assert said(from_keys(KeysError(words)), japanese()) == words

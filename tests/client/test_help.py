@@ -145,7 +145,7 @@ def test_completion_knows_commands_and_options() -> None:
         (("status", "x"), "too many: x.", "余分な引数があります: x。"),
         (("renew", "--wait=-1"), "a number of 0 or more", "--wait は 0 以上の数です"),
         (("status", "--json=1"), "--json takes no value", "--json に値は付けられません"),
-        (("renew", "--ca-file", "/nowhere"), "there is no such file", "そのファイルがないか"),
+        (("renew", "--ca-file", "/nowhere"), "must be a file that is there", "このユーザーが読める既存のファイル"),
     ],
 )
 def test_a_wrong_command_line_is_told_in_both_languages(

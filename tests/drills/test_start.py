@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import socket
 import sqlite3
@@ -134,3 +135,17 @@ def test_a_second_service_on_the_same_records_is_refused(original: Agency, folde
     finally:
         assert first.stop() == 0
     assert nobody_listens(original)
+
+
+def test_a_server_secret_that_is_away_is_named(folder: Path) -> None:
+    (folder / "secrets" / "server.secret").unlink()
+    assert "secrets/server.secret cannot be read: there is no such file" in str(served(folder)["detail"])
+
+
+def test_an_address_that_is_nobodys_is_told_in_the_resolvers_words(folder: Path) -> None:
+    path = folder / "warifu.toml"
+    text = path.read_text("utf-8")
+    path.write_text(re.sub('public_listen = "[^"]+"', 'public_listen = "nowhere.invalid:8443"', text), "utf-8")
+    detail = str(served(folder)["detail"])
+    assert "nowhere.invalid:8443 cannot be listened on (" in detail
+    assert "Unknown error" not in detail

@@ -72,6 +72,9 @@ async def test_a_form_that_is_sent_here_is_still_told_what_is_allowed(office: Of
         (None, "en", "There is no renewal information for this certificate."),
         ("fr-FR", "en", "There is no renewal information for this certificate."),
         ("en-GB,ja;q=0.5", "en", "There is no renewal information for this certificate."),
+        ("ja;q=0, en;q=0.1", "en", "There is no renewal information for this certificate."),
+        ("jam", "en", "There is no renewal information for this certificate."),
+        ("en;q=0.1, ja;q=0.9", "ja", "この証明書の更新情報はありません。"),
         ("ja-JP,ja;q=0.9,en;q=0.8", "ja", "この証明書の更新情報はありません。"),
     ],
 )
@@ -96,5 +99,6 @@ async def test_who_meets_an_unforeseen_error_is_told_the_request_id_in_his_langu
     break_down(monkeypatch, RuntimeError("secret"))
     answer, content = await fetch(office, "/", **{"Accept-Language": "ja"})
     detail = json.loads(content)["detail"]
+    assert detail.startswith("サーバーの内部でエラーが起き")
     assert detail.endswith(f"要求番号: {answer.headers['Request-Id']}")
     assert "secret" not in detail
