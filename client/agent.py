@@ -13,7 +13,7 @@ from typing import Final
 
 from client import renewal
 from client.config import Settings
-from client.errors import ClientError, from_any
+from client.errors import ClientError, Refused, from_any
 from client.hooks import DEPLOY, POST, PRE, Hooks, Ran
 from client.language import sentence
 from client.renewal import Due, NotDue
@@ -46,11 +46,15 @@ class Report:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
     hooks: list[Ran] = field(default_factory=list)
+    forced: bool = False
+    """Whether somebody wanted a renewal whatever the moment, so that a server's "too early" is a refusal."""
 
     @property
     def exit_code(self) -> int:
         """Return the gravest exit code of the run: a server that is away must not hide what only a person can mend."""
         failures = {each.exit_code for each in self.outcomes.values() if isinstance(each, ClientError)}
+        if self.forced and any(isinstance(each, NotDue) and each.refused for each in self.outcomes.values()):
+            failures.add(Refused.exit_code)
         failures |= {1 for each in self.hooks if each.failed}
         return next((code for code in _GRAVITY if code in failures), 0)
 
@@ -81,7 +85,7 @@ class Agent:
 
     async def run(self, folders: Sequence[SeatFolder], *, force: bool) -> Report:
         """Do all that is due and return what was done."""
-        report = Report()
+        report = Report(forced=force)
         # 1. Whatever earlier runs left to do.
         for folder in folders:
             await self._tidy(folder, report)
@@ -143,8 +147,7 @@ class Agent:
             if live is not None and recall(folder, renewal.identifier(live.certificate())).deploy == live.path.name:
                 self._deploy(folder, live, report)
         except (KeysError, OSError, ClientError) as error:
-            told = from_any(error)
-            self.tell("{cn}: {reason}", cn=cn, reason=str(told))
+            self.tell("{cn}: {reason}", cn=cn, reason=from_any(error))
 
     def _deploy(self, folder: SeatFolder, generation: Generation, report: Report) -> None:
         certificate, holding = generation.certificate(), generation.slot.holding()

@@ -17,7 +17,7 @@ import click
 from client.columns import wrapped
 from client.config import default_file
 from client.errors import ClientError, Misuse
-from client.language import Language, choose, sentence
+from client.language import Language, Sentence, choose, sentence
 
 _YES = ("yes", "y", "はい")
 _NO = ("no", "n", "いいえ", "")
@@ -32,8 +32,19 @@ class Console:
     quiet: bool = False
 
     def say(self, text: str, **facts: object) -> str:
-        """Return a sentence in the reader's language; what a server says in it cannot steer the terminal."""
-        return self.language.say(text, **{name: _harmless(fact) for name, fact in facts.items()})
+        """Return a sentence in the reader's language, its facts too where they are sentences or errors.
+
+        What a server says in it cannot steer the terminal.
+        """
+        return self.language.say(text, **{name: self._said(fact) for name, fact in facts.items()})
+
+    def _said(self, fact: object) -> object:
+        match fact:
+            case ClientError():
+                return self.say(fact.sentence, **fact.facts)
+            case Sentence():
+                return self.language.say(fact)
+        return _harmless(fact)
 
     def tell(self, text: str, **facts: object) -> None:
         """Show how it goes, on standard error, unless nobody wants to know."""
@@ -76,6 +87,7 @@ class Console:
                     return told in _YES
                 self.tell(sentence("Please answer yes or no."))
         except click.Abort as abort:
+            click.echo(err=True)  # the question stands without an answer
             raise Misuse(
                 "noAnswer",
                 sentence("There is nobody to answer the question."),

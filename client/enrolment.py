@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from client.account import Account, open_account, this_device
 from client.config import Settings
-from client.errors import CALL_HELP_DESK, ClientError
+from client.errors import CALL_HELP_DESK, ClientError, Misuse
 from client.language import sentence
 from client.order import obtain
 from client.stores.custody import chosen_custody
@@ -69,6 +69,7 @@ async def enrol(url: str, store: FilesStore, person: Person, settings: Settings)
     ClientError for what else goes wrong, a "no" among it.
     """
     kid = kid_of_url(url)
+    address = _address(url, kid)
     with store.lock():
         seat = store.enrolled_with(credential_name(kid))
         if seat is not None:
@@ -76,7 +77,6 @@ async def enrol(url: str, store: FilesStore, person: Person, settings: Settings)
         folder = store.pending_with(credential_name(kid))
         custody = chosen_custody(settings) if folder is None else folder.record().custody
         password = person.password() if folder is None else person.given_password()
-        address = _address(url, kid)
         if folder is not None:
             _require_same_server(address, folder)
         ca_file = settings.ca_file or (None if folder is None else folder.trusted)
@@ -120,6 +120,11 @@ async def directory_of(url: str, settings: Settings, tell: Tell) -> str:
 def _address(url: str, kid: str) -> str:
     """Return the one-time URL without what pasting added to it."""
     parts = urlsplit(as_meant(url))
+    if parts.scheme != "https":
+        what = sentence("The URL does not begin with https://.")
+        raise Misuse(
+            "insecureUrl", what, sentence("Copy it from the mail as it stands there."), fields={"url": "https"}
+        )
     return f"{parts.scheme}://{parts.netloc}{parts.path.rpartition(PATH)[0]}{PATH}{kid}"
 
 

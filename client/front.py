@@ -46,7 +46,7 @@ class Command(click.Command):
         """Take the words apart. Raises Misuse for one too many."""
         rest = super().parse_args(ctx, args)
         if ctx.args and not ctx.resilient_parsing:
-            raise Misuse("usage", sentence("One word is too many: {name}."), _SEE_HELP, facts={"name": ctx.args[0]})
+            raise _too_much(self, ctx.args[0])
         return rest
 
     def get_help(self, ctx: click.Context) -> str:
@@ -96,6 +96,9 @@ class Front(Group):
         try:
             outcome = super().main(arguments, prog_name, obj=console, **extra)
         except (*FAILURES, click.ClickException, click.Abort) as error:
+            if isinstance(error, click.exceptions.NoArgsIsHelpError) and not console.json:
+                click.echo(error.format_message(), err=True)
+                sys.exit(Misuse.exit_code)
             failure = told(error)
             console.error(failure)
             sys.exit(failure.exit_code)
@@ -141,12 +144,17 @@ def told(error: Exception) -> ClientError:
 def _misused(error: click.UsageError) -> Misuse:
     """Return what click found wrong with the command line, in our words where there are some."""
     facts = {"reason": error.format_message(), "name": ""}
-    option, what = "usage", "{reason}"
+    option = "usage"
+    what, remedy = "{reason}", str(_SEE_HELP)
     match error:
+        case click.exceptions.NoArgsIsHelpError() | click.UsageError(message="Missing command."):
+            facts["reason"] = what = sentence("A command is missing.")
         case click.NoSuchCommand():
             facts["name"], what = error.command_name, sentence("There is no command {name}.")
+            remedy = _meant(_resembling(error), facts)
         case click.NoSuchOption():
             facts["name"], what = error.option_name, sentence("There is no option {name}.")
+            remedy = _meant(error.possibilities, facts)
         case click.MissingParameter() if error.param is not None:
             option, facts["name"] = error.param.opts[-1], _shown_name(error.param)
             what = sentence("{name} is missing.")
@@ -157,7 +165,32 @@ def _misused(error: click.UsageError) -> Misuse:
         case click.BadParameter() if error.param is not None:
             option, facts["name"], facts["reason"] = error.param.opts[-1], _shown_name(error.param), error.message
             what = _unfit(error.param.type, facts)
-    return Misuse("usage", what, _SEE_HELP, facts=facts, fields={option: facts["reason"]})
+    return Misuse("usage", what, remedy, facts=facts, fields={option: facts["reason"]})
+
+
+def _resembling(error: click.NoSuchCommand) -> list[str]:
+    """Return the commands whose name is nearly the one that is not there; click knows only those that are loaded."""
+    from difflib import get_close_matches
+
+    if error.ctx is None or not isinstance(error.ctx.command, click.Group):
+        return []
+    return get_close_matches(error.command_name, error.ctx.command.list_commands(error.ctx))
+
+
+def _meant(possibilities: Sequence[str] | None, facts: dict[str, str]) -> str:
+    """Return the remedy for a word that is not there: what resembles it, which becomes a fact, else the help."""
+    if not possibilities:
+        return _SEE_HELP
+    facts["meant"] = ", ".join(possibilities)
+    return sentence("Did you mean {meant}?")
+
+
+def _too_much(command: click.Command, word: str) -> Misuse:
+    """Return what is told of a word too many; not which, where it may be the password."""
+    if any(each.name == "password_file" for each in command.params):
+        what = sentence("Only the URL is given here: the password is asked for, or read by --password-file.")
+        return Misuse("usage", what, fields={"url": "one"})
+    return Misuse("usage", sentence("One word is too many: {name}."), _SEE_HELP, facts={"name": word})
 
 
 def _unfit(wanted: click.ParamType[Any], facts: dict[str, str]) -> str:

@@ -9,6 +9,7 @@ process at a time writes it (`log.lock`).
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -40,13 +41,24 @@ def write_line(home: Path, words: Sequence[str], below: Sequence[str] = ()) -> s
 
 def last_line(home: Path) -> str | None:
     """Return the log's last entry, None when there is none that can be read."""
+    return next(reversed(_entries(home)), None)
+
+
+def ran_daily(home: Path) -> bool:
+    """Tell whether `renew` ran on two of the last three days, as it does when something starts it each day."""
+    recent = {(now() - timedelta(days=ago)).strftime("%Y-%m-%d") for ago in range(3)}
+    return len({each[:10] for each in _entries(home) if " renew " in each} & recent) > 1
+
+
+def _entries(home: Path) -> list[str]:
+    """Return the log's newest entries, oldest first, none when it cannot be read."""
     try:
         with (home / LOG).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
             lines = file.read().decode("utf-8", "replace").splitlines()
     except OSError:
-        return None
-    return next((each for each in reversed(lines) if each and not each.startswith(" ")), None)
+        return []
+    return [each for each in lines if each and not each.startswith(" ")]
 
 
 def _private(path: str, flags: int) -> int:

@@ -19,9 +19,13 @@ CATALOGUES: Final = Path(__file__).parent / "catalogues"
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
-def sentence(text: str) -> str:
-    """Return `text`; marks it for the catalogue where it is written down but spoken later."""
-    return text
+class Sentence(str):
+    """A text of the catalogue: it is said in the reader's language, also where it is a fact of another one."""
+
+
+def sentence(text: str) -> Sentence:
+    """Return `text`, marked for the catalogue where it is written down but spoken later."""
+    return Sentence(text)
 
 
 @dataclass(frozen=True, slots=True)

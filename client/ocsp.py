@@ -19,7 +19,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 from client.clock import now
 from client.config import Settings
 from client.errors import CALL_HELP_DESK, ClientError
-from client.language import sentence
+from client.language import Sentence, sentence
 from client.transport import post_plainly
 from keys.algorithms import kind_of, verify_hashed
 from keys.errors import KeysError
@@ -52,16 +52,17 @@ async def ask(certificate: x509.Certificate, issuer: x509.Certificate | None, se
     Raises TryLater when the authority cannot be reached, ClientError when it gives no answer that can be believed.
     """
     if issuer is None:
-        raise _unbelievable("the certificate's issuer is not on this PC")
+        raise _unbelievable(sentence("the certificate's issuer is not on this PC"))
     request = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, SHA256()).build()
     url = address_of(certificate)
     if url is None:
-        raise _unbelievable("the certificate names no OCSP address")
+        raise _unbelievable(sentence("the certificate names no OCSP address"))
     try:
         body = await post_plainly(url, request.public_bytes(Encoding.DER), "application/ocsp-request", settings)
         return _read(body, certificate, issuer)
     except _NO_ANSWERS as error:
-        raise _unbelievable(str(error) or type(error).__name__) from error
+        reason = error.args[0] if error.args and isinstance(error.args[0], Sentence) else str(error)
+        raise _unbelievable(reason or type(error).__name__) from error
 
 
 def address_of(certificate: x509.Certificate) -> str | None:
@@ -93,10 +94,10 @@ def _read(body: bytes, certificate: x509.Certificate, issuer: x509.Certificate) 
         raise ValueError(response.response_status.name.lower())
     _verify(response, issuer)
     if response.serial_number != certificate.serial_number:
-        raise ValueError("it is about another certificate")
+        raise ValueError(sentence("it is about another certificate"))
     begins = response.this_update_utc
     if not _is_now(begins, response.next_update_utc or begins + _LONGEST):
-        raise ValueError("it is not of this time; are date and time of this PC right?")
+        raise ValueError(sentence("it is not of this time; check date and time of this PC"))
     return _standing(response)
 
 
@@ -123,9 +124,9 @@ def _verify(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> None:
             signer.verify_directly_issued_by(issuer)
             usage = signer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
             if ExtendedKeyUsageOID.OCSP_SIGNING not in usage:
-                raise ValueError("its signer may not sign such answers")
+                raise ValueError(sentence("its signer may not sign such answers"))
             if not _is_now(signer.not_valid_before_utc, signer.not_valid_after_utc):
-                raise ValueError("its signer's certificate is not valid now")
+                raise ValueError(sentence("its signer's certificate is not valid now; check date and time of this PC"))
     key = signer.public_key()
     kind_of(key)
     signed, signature_hash = response.tbs_response_bytes, response.signature_hash_algorithm

@@ -9,7 +9,7 @@ from shlex import quote
 from protocol import base64url
 from protocol.credential import mac_key
 
-_NAME = "F123456-001"
+_NAME = "CN-OF-THE-MAIL"
 
 
 @dataclass(frozen=True, slots=True)

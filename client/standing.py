@@ -42,7 +42,7 @@ async def _asked(
     try:
         standing = await ocsp.ask(generation.certificate(), next(iter(generation.chain()), None), settings)
     except ClientError as error:
-        tell(sentence("{cn}: not asked about. {reason}"), cn=document["cn"], reason=str(error))
+        tell(sentence("{cn}: not asked about. {reason}"), cn=document["cn"], reason=error)
         return {**document, "asked": False, "since": None}
     status = _STATUS.get(standing.word, VALID)
     return {

@@ -8,8 +8,10 @@
 """
 
 import asyncio
+import errno
 import json
 import logging
+import math
 import random
 import ssl
 import time
@@ -20,6 +22,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -169,7 +172,7 @@ class Transport:
             except _Passing as passing:
                 later, asked = passing.later, passing.seconds
             seconds = deadline.next_delay(asked)
-            self._tell(sentence("{reason} Trying again in {seconds:.0f} s."), reason=str(later), seconds=seconds)
+            self._tell(sentence("{reason} Trying again in {seconds} s."), reason=later, seconds=math.ceil(seconds))
             await deadline.wait(seconds, later)
 
     async def _once(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
@@ -301,19 +304,56 @@ def _unreachable(error: Exception) -> TryLater:
         "unreachable",
         sentence("The server cannot be reached ({reason})."),
         sentence("Check the network and try again; nothing is lost."),
-        facts={"reason": str(error) or type(error).__name__},
+        facts={"reason": why_not(error)},
     )
+
+
+def why_not(error: Exception) -> str:
+    """Return why a server was not reached: a sentence where the way out is known, else the system's words."""
+    match error:
+        case TimeoutError():
+            return sentence("no answer in time")
+        case aiohttp.ClientProxyConnectionError():
+            return str(error)
+        case aiohttp.ClientConnectorDNSError():
+            return sentence("its name is not found")
+        case aiohttp.ClientConnectorError(os_error=OSError() as cause):
+            return why_not(cause)
+        case aiohttp.ServerDisconnectedError() | ConnectionResetError() | BrokenPipeError():
+            return sentence("it broke the connection off")
+        case OSError(errno=errno.ECONNREFUSED):
+            return sentence("nobody answers at its address")
+        case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
+            return sentence("there is no way to it in the network")
+        case OSError() if "Connect call failed" in str(error):  # at each address of the name
+            return sentence("nobody answers at its address")
+    return str(error) or type(error).__name__
 
 
 def _untrusted(error: aiohttp.ClientConnectorCertificateError) -> ClientError:
     cause, remedy = error.certificate_error, _CHECK_TRUST
     reason, code = str(cause), 0
     if isinstance(cause, ssl.SSLCertVerificationError):
-        reason, code = cause.verify_message, cause.verify_code
+        code = cause.verify_code
+        reason = _VERIFICATION.get(code, cause.verify_message)
         remedy = _CHECK_CLOCK if code in OF_TIME else _CHECK_TRUST
-    what = sentence("The server {host} cannot prove who it is: {reason}")
+    what = sentence("The server {host} cannot prove who it is: {reason}.")
     return ClientError("untrustedServer", what, remedy, facts={"host": error.host, "reason": reason, "code": code})
 
+
+_STRANGER = sentence("nobody whom this PC trusts vouches for its certificate")
+_VERIFICATION: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        9: sentence("its certificate is not valid yet"),
+        10: sentence("its certificate has expired"),
+        18: _STRANGER,
+        19: _STRANGER,
+        20: _STRANGER,
+        21: _STRANGER,
+        62: sentence("its certificate is for another name"),
+    }
+)
+"""OpenSSL's X509_V_ERR_* → what it means."""
 
 OF_TIME: Final = (9, 10)
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED, in the fact `code` of untrustedServer."""

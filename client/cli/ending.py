@@ -14,6 +14,7 @@ from protocol.vocabulary import HOLDERS_REASONS, RevocationReason
 
 if TYPE_CHECKING:
     from client.stores.files import FilesStore
+    from client.stores.folder import SeatFolder
     from protocol.names import CommonName
 
 
@@ -42,7 +43,11 @@ def revoke(console: Console, settings: Settings, common_name: "CommonName | None
             raise ClientError("declined", sentence("Nothing was revoked."))
         revoked = asyncio.run(revoke_all(folder, RevocationReason[reason], settings, console.tell))
         serials = [serial_of(each) for each in revoked]
-    line = console.say("{cn}: {count} certificate(s) revoked.", cn=cn, count=len(serials))
+    line = (
+        console.say("{cn}: {count} certificate(s) revoked.", cn=cn, count=len(serials))
+        if serials
+        else console.say("{cn}: every certificate has ended or was revoked before.", cn=cn)
+    )
     console.result({"cn": cn, "revoked": serials, "reason": reason}, [line])
 
 
@@ -57,7 +62,7 @@ def delete(console: Console, settings: Settings, common_name: "CommonName | None
     import asyncio
 
     from client.cli.seats import one_seat, store_of
-    from client.revocation import is_over, not_ended
+    from client.revocation import is_over
 
     store = store_of(settings)
     if under_way:
@@ -67,8 +72,7 @@ def delete(console: Console, settings: Settings, common_name: "CommonName | None
         folder = one_seat(store, common_name)
         cn = folder.path.name
         if yes:
-            if not_ended(folder):
-                console.tell("Warning: {cn} is not revoked as far as this PC knows; it is deleted all the same.", cn=cn)
+            _warn_of_what_is_valid(console, settings, folder)
         elif not asyncio.run(is_over(folder, settings)):
             raise Refused(
                 "notRevoked",
@@ -82,6 +86,24 @@ def delete(console: Console, settings: Settings, common_name: "CommonName | None
             raise ClientError("declined", sentence("Nothing was deleted."))
         store.discard(folder)
     console.result({"cn": cn, "action": "deleted"}, [console.say("{cn}: deleted from this PC.", cn=cn)])
+
+
+def _warn_of_what_is_valid(console: Console, settings: Settings, folder: "SeatFolder") -> None:
+    """Warn before a certificate goes that may still be valid, by the authority's word or, without one, our record."""
+    import asyncio
+    from dataclasses import replace
+
+    from client.config import Patience
+    from client.revocation import is_over, not_ended
+
+    try:
+        if not asyncio.run(is_over(folder, replace(settings, patience=Patience(give_up=0, answer=5)))):
+            console.tell("Warning: {cn} is still valid; it is deleted all the same.", cn=folder.path.name)
+    except ClientError:
+        if not_ended(folder):
+            console.tell(
+                "Warning: {cn} is not revoked as far as this PC knows; it is deleted all the same.", cn=folder.path.name
+            )
 
 
 def _drop(store: "FilesStore", common_name: "CommonName | None", console: Console, *, yes: bool) -> None:

@@ -126,6 +126,6 @@ def eab(console: Console, settings: Settings, url: str, cn: "CommonName | None",
     for client, commands in binding.commands().items():
         lines += ["", f"# {client}", *commands]
     if cn is None:
-        console.tell("Put the CN of the mail in place of F123456-001, or give it with --cn.")
+        console.tell("Put the CN of the mail in place of CN-OF-THE-MAIL, or give it with --cn.")
     console.tell("Whoever has the HMAC key and the kid has the certificate; show them to nobody.")
     console.result(document, lines)

@@ -6,7 +6,7 @@ import click
 
 from client.config import Settings
 from client.console import Console
-from client.errors import ClientError, Refused
+from client.errors import ClientError
 from client.front import FAILURES, Command, told
 from client.language import sentence
 from client.options import COMMON_NAME, hook_options, settings_options
@@ -43,8 +43,6 @@ def renew(
     import random
     import time
 
-    from client.renewal import NotDue
-
     if random_delay:
         time.sleep(random.uniform(0, random_delay))  # noqa: S311 (no secret)
     folders, report = _foreseen_or_done(console, settings, common_name, hooks, **how)
@@ -52,8 +50,6 @@ def renew(
     if common_name is not None and failures:
         raise failures[0]
     _show(report, folders, console)
-    if how["force"] and any(isinstance(each, NotDue) and each.refused for each in report.outcomes.values()):
-        return Refused.exit_code
     return report.exit_code
 
 
@@ -101,15 +97,17 @@ def _write_down(settings: Settings, words: "Sequence[str]", below: "Sequence[str
 
 
 def _show(report: "Report", folders: "list[SeatFolder]", console: Console) -> None:
+    from client.columns import wrapped
     from client.renewal import NotDue
 
-    documents, lines = [], []
+    documents: list[dict[str, object]] = []
+    lines: list[str] = []
     for folder in folders:
         outcome = report.outcomes[folder.path.name]
         document, line = _renewal(folder, outcome, console)
         documents.append(document)
         if not (console.quiet and isinstance(outcome, NotDue)):
-            lines.append(line)
+            lines += wrapped(line)
     for name in report.removed:
         lines.append(console.say("{name}: its time was over; removed from this PC.", name=name))
     if not folders and not console.quiet:
@@ -140,7 +138,8 @@ def _renewal(folder: "SeatFolder", outcome: "Outcome", console: Console) -> tupl
         return {**document, "action": "due"}, console.say("{cn}: would be renewed now, if the server agrees.", cn=cn)
     due_at = minute(outcome.due_at)
     if outcome.refused:
-        line = console.say("{cn}: the server renews nothing before {due_at}.", cn=cn, due_at=due_at)
+        refused = sentence("{cn}: the server refused, it is too early; this PC renews it from {due_at} on.")
+        line = console.say(refused, cn=cn, due_at=due_at)
     else:
         line = console.say("{cn}: nothing to do before {due_at}.", cn=cn, due_at=due_at)
     return {**document, "action": "nothing", "due_at": rfc3339(outcome.due_at)}, line

@@ -76,6 +76,13 @@ PROTECT: Final = Act(
     MENDABLE,
     'chmod -R go= "{home}"',
 )
+OWN: Final = Act(
+    "own",
+    sentence("Give yourself the rights to the folder of the certificates, or use the login whose folder it is."),
+    MENDABLE,
+    'chmod -R u+rwX "{home}"',
+)
+MAKE_ROOM: Final = Act("makeRoom", sentence("Make room on the disk; nothing is renewed before."), MENDABLE)
 PROTECT_PIN: Final = Act(
     "protectPin",
     sentence("Take the rights of others away from the file with the PIN."),

@@ -180,9 +180,12 @@ def upkeep(facts: Facts) -> Iterator[Finding]:
         yield Finding("schedule" if facts.scheduled else "noSchedule")
     if facts.hook_trouble is not None:
         yield Finding("hook", {"trouble": facts.hook_trouble})
+    if facts.full:
+        yield Finding("full")
+    if facts.unwritable:
+        yield Finding("unwritable", _listed(facts.unwritable))
     if facts.exposed:
-        paths = ", ".join(facts.exposed[:_MOST_PATHS])
-        yield Finding("exposed", {"count": len(facts.exposed), "paths": paths})
+        yield Finding("exposed", _listed(facts.exposed))
     elif facts.seats:
         yield Finding("private")
     for each in facts.exposed_pins:
@@ -193,6 +196,10 @@ def upkeep(facts: Facts) -> Iterator[Finding]:
         yield Finding("strangers", {"count": facts.strangers})
     if facts.log is not None and not facts.log.endswith(" exit=0"):
         yield Finding("lastRun", {"line": facts.log})
+
+
+def _listed(paths: tuple[str, ...]) -> dict[str, object]:
+    return {"count": len(paths), "paths": ", ".join(paths[:_MOST_PATHS])}
 
 
 CHECKS: Final[tuple[Check, ...]] = (presence, validity, keys, account, renewal, servers, clock, upkeep)

@@ -33,7 +33,7 @@ class Server:
 
     host: str
     failed: Stage | None = None
-    reason: str = ""
+    reason: object = ""
     of_time: bool = False
     ahead: timedelta | None = None
     website: str | None = None
@@ -121,8 +121,9 @@ class Facts:
     """All of it. `wanted` is the CN that was asked about and is not here.
 
     `exposed` names the files that others may read, relative to the home, `exposed_pins` those with PINs, which lie
-    anywhere; `scheduled` is None on a platform without a
-    schedule of ours; `strangers` counts certificates of ours in the platform's store that are not of this home.
+    anywhere; `unwritable` those that this login may not write, `full` that there is no room on the disk. `scheduled` is
+    None on a platform without a schedule of ours; `strangers` counts certificates of ours in the platform's store that
+    are not of this home.
     """
 
     now: datetime
@@ -134,6 +135,8 @@ class Facts:
     strangers: int = 0
     exposed: tuple[str, ...] = ()
     exposed_pins: tuple[str, ...] = ()
+    unwritable: tuple[str, ...] = ()
+    full: bool = False
     hook_trouble: ClientError | None = None
     scheduled: bool | None = True
     log: str | None = None

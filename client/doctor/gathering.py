@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import stat
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +27,7 @@ from keys.errors import KeysError
 from protocol.names import CommonName
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_LEAST_ROOM = 1_000_000  # octets; a renewal writes some ten thousand
 
 
 async def gather(
@@ -52,6 +54,8 @@ async def gather(
         strangers=strangers,
         exposed=tuple(_exposed(settings.home)),
         exposed_pins=tuple(sorted(_exposed_pins(folders))),
+        unwritable=tuple(_unwritable(settings.home)),
+        full=settings.home.is_dir() and shutil.disk_usage(settings.home).free < _LEAST_ROOM,
         hook_trouble=_hook_trouble(settings),
         scheduled=scheduled,
         log=last_line(settings.home),
@@ -103,10 +107,22 @@ def _is_open(custody: Custody) -> bool:
 
 def _exposed(home: Path) -> list[str]:
     """Return what others than the owner may read or write, hooks aside, relative to the home."""
-    if os.name == "nt" or not home.is_dir():
+    if os.name == "nt":
+        return []
+    return [str(each.relative_to(home)) for each in _kept(home) if each.stat().st_mode & _OTHERS]
+
+
+def _unwritable(home: Path) -> list[str]:
+    """Return what this login may not write, hooks aside, relative to the home."""
+    return [str(each.relative_to(home)) for each in _kept(home) if not os.access(each, os.W_OK)]
+
+
+def _kept(home: Path) -> list[Path]:
+    """Return the home, if there is one, and what lies in it, but for hooks and links."""
+    if not home.is_dir():
         return []
     kept = [home, *(path for path in home.rglob("*") if "hooks" not in path.relative_to(home).parts[:1])]
-    return [str(each.relative_to(home)) for each in kept if not each.is_symlink() and each.stat().st_mode & _OTHERS]
+    return [each for each in kept if not each.is_symlink()]
 
 
 def _exposed_pins(folders: Sequence[SeatFolder]) -> set[str]:

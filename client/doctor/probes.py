@@ -21,8 +21,9 @@ from urllib.request import getproxies, proxy_bypass
 from client.clock import now
 from client.config import Patience, Settings
 from client.doctor.facts import Server, Stage
+from client.doctor.symptoms import Phrase
 from client.errors import ClientError, from_problem
-from client.transport import OF_TIME, Transport, open_transport
+from client.transport import OF_TIME, Transport, open_transport, why_not
 from protocol.problems import Problem
 from protocol.resources import Directory
 
@@ -71,7 +72,7 @@ async def probe(directory: str, ca_file: Path | None, settings: Settings) -> Ser
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), _STEP_SECONDS)
     except (OSError, TimeoutError) as error:
-        return replace(server, failed=Stage.TCP, reason=_told(error))
+        return replace(server, failed=Stage.TCP, reason=why_not(error))
     writer.close()
     # 3. Is it who it says, and does it answer?
     try:
@@ -80,10 +81,11 @@ async def probe(directory: str, ca_file: Path | None, settings: Settings) -> Ser
     except ClientError as error:
         of_tls = error.type in ("untrustedServer", "badCaFile")
         of_time = error.facts.get("code") in OF_TIME
-        reason = str(error.facts.get("reason", error))
-        return replace(server, failed=Stage.TLS if of_tls else Stage.HTTP, reason=reason, of_time=of_time)
+        told = error.facts.get("reason", Phrase(error.sentence, error.facts))
+        return replace(server, failed=Stage.TLS if of_tls else Stage.HTTP, reason=told, of_time=of_time)
     except Problem as problem:
-        return replace(server, failed=Stage.HTTP, reason=str(from_problem(problem)))
+        refused = from_problem(problem)
+        return replace(server, failed=Stage.HTTP, reason=Phrase(refused.sentence, refused.facts))
 
 
 async def failure_to_find(host: str, port: int) -> str | None:
@@ -91,7 +93,7 @@ async def failure_to_find(host: str, port: int) -> str | None:
     try:
         await aside(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError, TimeoutError) as error:
-        return _told(error)
+        return why_not(error)
     return None
 
 
@@ -141,10 +143,6 @@ def _ahead(date: str | None) -> timedelta | None:
 
 def _whole(moment: datetime) -> datetime:
     return moment.replace(microsecond=0)
-
-
-def _told(error: Exception) -> str:
-    return "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
 
 
 def _nothing(*_: object, **__: object) -> None:

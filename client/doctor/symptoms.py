@@ -116,6 +116,12 @@ SYMPTOMS: Final[Mapping[str, Symptom]] = {
     "lapsed": Symptom(
         Level.FAULT, sentence("{cn} has ended, and the time in which it could be renewed is over."), acts.FILE_902
     ),
+    "unwritable": Symptom(
+        Level.FAULT,
+        sentence("This login may not write {count} file(s) or folder(s) here, so nothing can be renewed: {paths}"),
+        acts.OWN,
+    ),
+    "full": Symptom(Level.FAULT, sentence("The disk is full, so nothing can be renewed."), acts.MAKE_ROOM),
     "noName": Symptom(
         Level.FAULT,
         sentence("{host}: the name is not found (DNS: {reason})."),
@@ -151,7 +157,12 @@ SYMPTOMS: Final[Mapping[str, Symptom]] = {
     ),
     "exposedPin": Symptom(Level.FAULT, sentence("Others than you may read the PIN in {pin_file}."), acts.PROTECT_PIN),
     "hook": Symptom(Level.FAULT, "{trouble}", acts.MEND_HOOK),
-    "noSchedule": Symptom(Level.ATTENTION, sentence("The daily renewal is not set up."), acts.SCHEDULE),
+    "noSchedule": Symptom(
+        Level.ATTENTION,
+        sentence("The daily renewal is not set up."),
+        acts.SCHEDULE,
+        sentence("Where something else runs `warifu renew --quiet` each day, the log shows it after the second day."),
+    ),
     "pending": Symptom(
         Level.ATTENTION,
         sentence("{count} enrolment(s) were begun and are not finished."),

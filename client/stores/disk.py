@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from client.errors import CALL_HELP_DESK, ClientError
+from client.errors import CALL_HELP_DESK, ClientError, from_keys
 from client.language import sentence
 from protocol.problems import Problem
 
@@ -26,9 +26,11 @@ def make_folder(path: Path) -> None:
 
 
 def read(path: Path, parse: Callable[[bytes], _Value]) -> _Value:
-    """Return what a file tells. Raises ClientError when it is missing or damaged."""
+    """Return what a file tells. Raises ClientError when it is missing, damaged or closed to this login."""
     try:
         return parse(path.read_bytes())
+    except PermissionError as error:
+        raise from_keys(error) from error
     except (OSError, ValueError, Problem) as error:
         what = sentence("{path} is missing or damaged.")
         raise ClientError("damagedStore", what, CALL_HELP_DESK, facts={"path": path}) from error

@@ -83,7 +83,10 @@ class SeatFolder:
     @property
     def begun(self) -> bool:
         """Tell whether the folder is whole, rather than what a process killed in `begin_seat` left."""
-        return (self.path / _RECORD).exists()
+        try:
+            return (self.path / _RECORD).exists()
+        except PermissionError:  # what is closed to this login is told of when it is read
+            return True
 
     @property
     def trusted(self) -> Path | None:

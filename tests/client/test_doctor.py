@@ -84,6 +84,8 @@ CASES: dict[str, tuple[Facts, Act]] = {
     "keyAway": (key(KeyState.AWAY), acts.REACH_KEY),
     "revokedHere": (live(revoked_here=True, standing=Standing(Word.REVOKED, NOW)), acts.DELETE),
     "lapsed": (ends(-91, renewal=Renewal(final="nothingToRenew")), acts.FILE_902),
+    "unwritable": (replace(WELL, unwritable=("lock",)), acts.OWN),
+    "full": (replace(WELL, full=True), acts.MAKE_ROOM),
     "noName": (server(failed=Stage.DNS), acts.TRY_LATER),
     "noConnection": (server(failed=Stage.TCP), acts.TRY_LATER),
     "noAnswer": (server(failed=Stage.HTTP), acts.TRY_LATER),

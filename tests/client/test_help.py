@@ -155,6 +155,33 @@ def test_a_wrong_command_line_is_told_in_both_languages(
     assert japanese in pc.run(*words, "--lang", "ja").stderr.replace("\n", "")
 
 
+@pytest.mark.parametrize("words", [(), ("schedule",), ("config",)])
+def test_a_group_without_a_command_shows_its_help(words: tuple[str, ...]) -> None:
+    bare, asked = (CliRunner(env=ENGLISH).invoke(main, [*words, *more]) for more in ((), ("--help",)))
+    assert (bare.exit_code, bare.stdout, bare.stderr) == (2, "", asked.stdout)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("enrol",), "There is no command enrol. Did you mean enroll?"),
+        (("renew", "--dryrun"), "There is no option --dryrun. Did you mean --dry-run?"),
+        (("xyzzy",), "There is no command xyzzy. `warifu COMMAND --help` shows what there is."),
+        (("--lang", "en"), "A command is missing. `warifu COMMAND --help` shows what there is."),
+    ],
+)
+def test_a_misspelt_word_is_answered_with_what_was_meant(words: tuple[str, ...], told: str) -> None:
+    assert CliRunner(env=ENGLISH).invoke(main, words).stderr.replace("\n", " ").strip() == f"warifu: {told}"
+
+
+@pytest.mark.parametrize("command", ["enroll", "eab"])
+def test_a_password_on_the_command_line_is_not_shown_again(command: str) -> None:
+    done = CliRunner(env=ENGLISH).invoke(main, [command, "https://ca.example/e/x", "JX4R6-TJGH7-BQH2Z-EXY2T-06MWX"])
+    assert done.exit_code == 2
+    assert "JX4R6" not in done.output
+    assert "read by --password-file" in done.stderr.replace("\n", " ")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -1,6 +1,7 @@
 """The log: never longer than a megabyte, and turned over by one process at a time."""
 
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,18 @@ def test_who_would_write_waits_for_who_turns_the_log_over(tmp_path: Path) -> Non
 def test_a_home_that_is_not_there_stops_nothing(tmp_path: Path) -> None:
     write_line(tmp_path / "none", ["renew"])
     assert last_line(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "daily"), [([0, 1], True), ([1, 2], True), ([0], False), ([0, 0], False), ([3, 4], False), ([], False)]
+)
+def test_renewals_on_two_of_the_last_three_days_are_a_daily_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days_ago: list[int], daily: bool
+) -> None:
+    today = journal.now()
+    for ago in sorted(days_ago, reverse=True):
+        monkeypatch.setattr(journal, "now", lambda ago=ago: today - timedelta(days=ago))
+        journal.write_line(tmp_path, ["renew", "exit=0"], ["a hook said something"])
+    monkeypatch.setattr(journal, "now", lambda: today)
+    journal.write_line(tmp_path, ["enroll", "exit=0"])
+    assert journal.ran_daily(tmp_path) is daily

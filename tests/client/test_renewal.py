@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from client.journal import last_line
 from protocol.problems import Problem, ProblemType
 from tests.client.pc import Pc
 from tests.client.stand_in import BUSY, Fault, StandIn, soon
@@ -185,6 +186,7 @@ def test_what_is_forced_too_early_is_refused_and_nothing_is_lost(enrolled: Pc, s
     (document,) = enrolled.json("renew", CN, "--force", code=4)["certificates"]
     assert document["action"] == "nothing"
     assert datetime.fromisoformat(document["due_at"]) > datetime.now(UTC)
+    assert (last_line(enrolled.home) or "").endswith(" exit=4")
     assert [each.path.name for each in enrolled.seat().generations()] == ["0001"]
 
 

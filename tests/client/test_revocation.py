@@ -29,7 +29,7 @@ def test_revoke_ends_every_certificate_of_the_seat(enrolled: Pc, server: StandIn
 
 def test_revoking_twice_asks_the_server_nothing_more(enrolled: Pc, server: StandIn) -> None:
     enrolled.json("revoke", "--yes")
-    assert enrolled.json("revoke", "--yes")["revoked"] == []
+    assert "every certificate has ended or was revoked before" in enrolled.run("revoke", "--yes").stdout
     assert server.steps.count("revoke") == 1
 
 
@@ -110,8 +110,22 @@ def test_a_revoked_certificate_is_deleted_with_its_keys(enrolled: Pc, server: St
     assert list(enrolled.home.rglob("*.pem")) == []
 
 
-def test_yes_deletes_a_valid_certificate_with_a_warning(enrolled: Pc) -> None:
-    result = enrolled.run("delete", CN, "--yes")
-    assert result.exit_code == 0
-    assert "Warning" in result.stderr
-    assert enrolled.store.seats() == []
+@pytest.mark.parametrize(
+    ("authority", "warning"),
+    [
+        ("says good", f"Warning: {CN} is still valid; it is deleted all the same."),
+        ("says revoked", ""),
+        ("is away", f"Warning: {CN} is not revoked as far as this PC knows; it is deleted all the same."),
+    ],
+)
+def test_yes_deletes_in_any_case_and_warns_by_what_the_authority_says(
+    pc: Pc, server: StandIn, authority: str, warning: str
+) -> None:
+    with responding(server) as there:
+        server.ocsp = "http://127.0.0.1:1/" if authority == "is away" else there
+        pc.enrol(server.invite())
+        if authority == "says revoked":
+            server.revoked[server.issued_for(CN)[0].serial_number] = 4
+        result = pc.run("delete", CN, "--yes")
+    assert (result.exit_code, " ".join(result.stderr.split())) == (0, warning)
+    assert pc.store.seats() == []

@@ -1,14 +1,16 @@
 """How requests travel: nonces, patience, and whom the client believes."""
 
+import errno
 import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from client.config import Patience
-from client.transport import Answer, Deadline, trust
+from client.transport import Answer, Deadline, trust, why_not
 from tests.client.pc import Pc
 from tests.client.small_authority import Issuer
 from tests.client.stand_in import BAD_NONCE, BUSY, Fault, StandIn
@@ -50,6 +52,22 @@ def test_a_server_that_stays_away_is_tried_later(pc: Pc, server: StandIn) -> Non
     url = f"https://localhost:1/e/{credential.kid}"
     words = ("--password-stdin", "--yes", "--wait", "0")
     assert pc.json("enroll", url, *words, code=3, stdin=credential.password)["error"]["type"] == "unreachable"
+    told = pc.run("enroll", url, *words, "--lang", "ja", stdin=credential.password).stderr.replace("\n", "")
+    assert "サーバーにつながりません（接続先が応答しません）。" in told
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TimeoutError(), "no answer in time"),
+        (OSError("Multiple exceptions: [Errno 111] Connect call failed"), "nobody answers at its address"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "there is no way to it in the network"),
+        (aiohttp.ServerDisconnectedError(), "it broke the connection off"),
+        (OSError(errno.EIO, "Input/output error"), "[Errno 5] Input/output error"),
+    ],
+)
+def test_why_a_server_was_not_reached_is_told_in_plain_words(error: Exception, reason: str) -> None:
+    assert why_not(error) == reason
 
 
 @pytest.mark.parametrize("variable", ["", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
@@ -81,8 +99,8 @@ def test_the_authority_named_at_enrolment_is_remembered(pc: Pc, server: StandIn)
 def test_a_url_without_tls_is_not_asked(pc: Pc, server: StandIn) -> None:
     credential = server.invite()
     url = server.url(credential).replace("https", "http")
-    words = ("enroll", url, "--password-stdin", "--yes", "--wait", "0")
-    assert pc.json(*words, code=1, stdin=credential.password)["error"]["type"] == "insecureUrl"
+    error = pc.json("enroll", url, "--yes", code=2)["error"]  # nor is a person asked for the password first
+    assert (error["type"], error["fields"]) == ("insecureUrl", {"url": "https"})
 
 
 def test_a_file_that_holds_no_certificate_is_refused(pc: Pc, server: StandIn, tmp_path: Path) -> None:
