@@ -145,7 +145,9 @@ def read_public(path: Path) -> bytes:
     """Return the SubjectPublicKeyInfo of a public key in PEM. Raises KeysError when it is none, or a weak one."""
     try:
         key = load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+    except OSError as error:
+        raise KeystoreError(sentence("{path} cannot be read: {error}", path=path, error=cause(error))) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise KeystoreError(
             sentence("{path} holds no public key in PEM (BEGIN PUBLIC KEY): {error}", path=path, error=cause(error))
         ) from error

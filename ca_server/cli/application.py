@@ -286,7 +286,8 @@ def _line(item: Item, decided: bool) -> str:
     ):
         if state is not None:
             told = decided or state is Half.DONE
-            said = spoken(sentence("{half} {state}", half=half, state=state) if told else half)
+            where = sentence("not yet") if state is Half.WAITING and on is None else state
+            said = spoken(sentence("{half} {state}", half=half, state=where) if told else half)
             parts.append(said if on is None else spoken(sentence("{said} (desired on {day})", said=said, day=on)))
     if item.cn is not None and item.new_cn is not None:
         parts.append(f"→ {item.new_cn}")

@@ -37,7 +37,7 @@ def _cells(row: Row, names: Mapping[str, str]) -> tuple[str, ...]:
     number = "" if row.place is None else str(row.place)
     when = minute_in_tokyo(row.at)
     what = ACTIONS.get(row.action) or escaped(row.action)
-    if row.result == audit.REFUSED:
+    if row.result == audit.REFUSED and not row.action.endswith(audit.REFUSED):  # which says so itself
         what = sentence("{what}: refused", what=what)
     if row.result == audit.FAILED:
         what = sentence("{what}: failed", what=what)

@@ -11,7 +11,7 @@ import click
 
 from ca_server.checkpoint_key import public_keys, published_keys
 from ca_server.cli.options import open_records, settings
-from ca_server.cli.output import PERSON, Stop, answer, spoken
+from ca_server.cli.output import PERSON, Stop, answer, say, spoken
 from ca_server.clock import minute_in_tokyo, rfc3339
 from ca_server.config import BadConfiguration
 from ca_server.domain.audit_entry import Entry
@@ -57,7 +57,11 @@ def _published(export: Path | None) -> tuple[NoteKey, ...]:
             raise
         told = sentence("Give the file of keys that the CA published; there is no CA here, or not for this login.")
         raise Invalid({"key": told}) from error
-    return published_keys(config)
+    keys = published_keys(config)
+    if export is not None:
+        folder = config.server.public_folder / FOLDER
+        say(sentence("The public keys in {folder} are believed; an auditor brings his own (--key).", folder=folder))
+    return keys
 
 
 def _verify_proof(path: Path, kept: tuple[Path, ...], keys: Sequence[NoteKey]) -> None:
@@ -128,8 +132,8 @@ def _tell(found: Verified, kept: tuple[Path, ...], waiting: int = 0) -> None:
         words.append(sentence("  {count} entries came after it and are not signed yet.", count=late))
     if proved and not kept:
         words.append(sentence("  That it was not cut off or exchanged shows --since, with a checkpoint that you kept."))
-    if waiting:
-        words.append(sentence("  {count} entries have no place yet: nothing proves them.", count=waiting))
+    if waiting > 1:  # one is the entry of this reading
+        words.append(sentence("  {count} entries have no place yet: nothing proves them.", count=waiting - 1))
     answer(whole, words)
     if not proved:
         raise Stop(PERSON)

@@ -1,6 +1,7 @@
 """`warifu-ca certificate`: what was issued, and revoking at once."""
 
 import time
+from collections.abc import Callable, Mapping
 
 import click
 
@@ -14,10 +15,10 @@ from ca_server.domain.certificates import Certificate, CertificateStatus
 from ca_server.domain.reasons import Reason
 from ca_server.domain.timeline import ACTIONS
 from ca_server.errors import AlreadyRevoked, Invalid, NotFound
-from ca_server.language import sentence
+from ca_server.language import Sentence, sentence
 from ca_server.operations import revocation, suspension
 from ca_server.operations.revocation import Decision
-from ca_server.store import SynchronousDatabase, audit, certificates, revocations, seats
+from ca_server.store import SynchronousDatabase, audit, calls, certificates, revocations, seats
 from ca_server.store.calls import Call
 from ca_server.store.revocations import Revocation
 from protocol.names import BadName, CommonName
@@ -137,7 +138,13 @@ def revoke(cn: str, serial: str | None, reason: str, caller: str | None) -> None
     decided = records.write(operation)
     if isinstance(decided, AlreadyRevoked):
         raise decided
-    _tell_revoked(cn, reason, decided, _wait(records, decided, started), round(time.monotonic() - started, 1))
+    done = _shown(records, started, lambda connection: _is_published(connection, decided.id))
+    _tell_revoked(cn, reason, decided, done, round(time.monotonic() - started, 1))
+
+
+def _is_published(connection: store.Connection, revocation_id: str) -> bool:
+    found = revocations.get(connection, revocation_id)
+    return found is not None and found.published_at is not None
 
 
 def _tell_revoked(cn: str, reason: str, decided: Revocation, done: bool, seconds: float) -> None:
@@ -186,16 +193,17 @@ def suspend(cn: str, reason: str | None, caller: str | None, application: int | 
         request = suspension.Request(Reason(reason or ""), caller or "", by)
         return suspension.suspend(connection, _name(cn), request, entry_of_records, now())
 
-    call = patient(open_records(config), operation)
+    started, records = time.monotonic(), open_records(config)
+    call = patient(records, operation)
     until = call.held_until
     held_until = None if until is None else rfc3339(until)
-    whole = {"cn": cn, "status": "suspended", "at": rfc3339(call.at), "held_until": held_until}
     words = (
-        sentence("{cn} is suspended: OCSP says so at once, nothing is issued. Its form is asked for by mail.", cn=cn)
+        sentence("{cn} is suspended: nothing is issued. Its form is asked for by mail.", cn=cn)
         if until is None
         else sentence("{cn} is suspended until {end}, unless its form comes.", cn=cn, end=minute_in_tokyo(until))
     )
-    answer(whole, [words])
+    whole = {"cn": cn, "status": "suspended", "at": rfc3339(call.at), "held_until": held_until}
+    _tell_held(records, started, call, whole, words)
 
 
 @certificate.command()
@@ -205,15 +213,34 @@ def suspend(cn: str, reason: str | None, caller: str | None, application: int | 
 def release(cn: str) -> None:
     """Release a suspended CN: its certificates are good again."""
 
-    def operation(connection: store.Connection) -> None:
+    def operation(connection: store.Connection) -> Call | None:
         by = acting(connection)
-        suspension.release(connection, _name(cn), by.actor, now())
+        return suspension.release(connection, _name(cn), by.actor, now())
 
-    open_records(settings().config()).write(operation)
-    answer(
-        {"cn": cn, "status": "released"},
-        [sentence("{cn} is released and is what it was before; the administrator is told.", cn=cn)],
+    started, records = time.monotonic(), open_records(settings().config())
+    call = records.write(operation)
+    words = sentence("{cn} is released and is what it was before; the administrator is told.", cn=cn)
+    _tell_held(records, started, call, {"cn": cn, "status": "released"}, words)
+
+
+def _tell_held(
+    records: SynchronousDatabase, started: float, call: Call | None, whole: Mapping[str, object], words: Sentence
+) -> None:
+    """Tell of a suspension or a release, and whether relying systems are told of it."""
+
+    def is_shown(connection: store.Connection) -> bool:
+        return call is None or call.id not in {hold.call_id for hold in calls.unpublished(connection)}
+
+    done = _shown(records, started, is_shown)
+    seconds = round(time.monotonic() - started, 1)
+    after = (
+        sentence("OCSP and CRL showed it after {seconds} seconds.", seconds=seconds)
+        if done
+        else sentence("OCSP and CRL will show it when `warifu-ca serve` runs.")
     )
+    answer({**whole, "published": done, "seconds": seconds}, [words, after])
+    if not done:
+        raise Stop(LATER)
 
 
 @certificate.command()
@@ -233,11 +260,10 @@ def label(cn: str, text: str) -> None:
     answer({"cn": cn, "label": written}, [sentence("{cn} is labelled {label}.", cn=cn, label=written or "—")])
 
 
-def _wait(records: SynchronousDatabase, decided: Revocation, started: float) -> bool:
-    """Wait until the CRL that shows the revocation is in place; OCSP reads the records and shows it before that."""
+def _shown(records: SynchronousDatabase, started: float, is_shown: Callable[[store.Connection], bool]) -> bool:
+    """Wait until the CRL that shows a decision is in place; OCSP reads the records and shows it before that."""
     while time.monotonic() - started < _SECONDS_TO_WAIT:
-        found = records.read(revocations.get, decided.id)
-        if found is not None and found.published_at is not None:
+        if records.read(is_shown):
             return True
         time.sleep(0.1)
     return False

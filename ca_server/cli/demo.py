@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -24,7 +25,7 @@ import click
 from ca_server.cli.front import Command
 from ca_server.cli.options import common
 from ca_server.cli.output import FAILURE, Stop, spoken
-from ca_server.language import sentence
+from ca_server.language import Sentence, sentence
 from keys.keystore import write_private
 
 _OFFICERS = ("佐藤 花子", "鈴木 一郎")
@@ -43,6 +44,7 @@ class _Failed(Exception):
 @common
 def demo(keep_serving: bool) -> None:
     """Show the main job from nothing, in a temporary folder."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # through every `finally`
     folder = Path(tempfile.mkdtemp(prefix="warifu-demo-"))
     stage = _Stage(folder)
     try:
@@ -86,10 +88,10 @@ class _Stage:
             "REQUESTS_CA_BUNDLE": str(self.ca / "public" / "root.pem"),
         }
 
-    def step(self, title: str) -> None:
+    def step(self, title: Sentence) -> None:
         """Begin a step."""
         self._steps += 1
-        click.secho(f"\n{self._steps}. {title}  [{time.monotonic() - self.started:.1f} s]", bold=True)
+        click.secho(f"\n{self._steps}. {spoken(title)}  [{time.monotonic() - self.started:.1f} s]", bold=True)
 
     def run(self, *command: str, stdin: str | None = None, code: int = 0, show: int = 12) -> str:
         """Run a command, show it with at most `show` lines of its answer, and return its stdout."""
@@ -116,19 +118,25 @@ class _Stage:
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
         """Make the CA and serve it for as long as the block runs."""
-        self.step("A certificate authority in an empty folder, served over TLS")
+        self.step(sentence("A certificate authority in an empty folder, served over TLS"))
         urls = ("--public-url", f"https://localhost:{self.public}", "--http-url", f"http://localhost:{self.http}")
         listen = ("--officers-listen", f"127.0.0.1:{self.officers}", "--non-interactive")
         self.run("warifu-ca", "init", "--directory", str(self.ca), *urls, *listen, show=2)
         text = self.config.read_text("utf-8").replace("validity_days = 395", "validity_days = 32")
         text = text.replace("password_delay_seconds = 120", "password_delay_seconds = 0")
         self.config.write_text(text, "utf-8")
-        click.echo("    (for this demo: certificates of 32 days, so that one can be renewed; both mails at once)")
+        _note(sentence("    (for this demo: certificates of 32 days, so that one can be renewed; both mails at once)"))
         with (self.folder / "serve.log").open("wb") as log:
             process = subprocess.Popen(("warifu-ca", "serve"), env=self._environment, stdout=log, stderr=log)
         try:
             self._wait_for(process)
-            click.echo(f"    serving https://localhost:{self.public} and http://localhost:{self.http}")
+            _note(
+                sentence(
+                    "    serving https://localhost:{public} and http://localhost:{http}",
+                    public=self.public,
+                    http=self.http,
+                )
+            )
             yield
         finally:
             process.terminate()
@@ -146,7 +154,7 @@ class _Stage:
 
 
 def _approve(stage: _Stage) -> list[_Invitation]:
-    stage.step("Two officers, and an application for two certificates")
+    stage.step(sentence("Two officers, and an application for two certificates"))
     for name in _OFFICERS:
         stage.run("warifu-ca", "officer", "add", name, "--role", "ra")
     stage.run(
@@ -156,7 +164,7 @@ def _approve(stage: _Stage) -> list[_Invitation]:
     )  # fmt: skip
     stage.run("warifu-ca", "application", "examine", "1", "--officer", _OFFICERS[0])
     stage.run("warifu-ca", "application", "approve", "1", "--officer", _OFFICERS[1])
-    stage.step("What the administrator receives: the two halves, each in a mail of its own")
+    stage.step(sentence("What the administrator receives: the two halves, each in a mail of its own"))
     invitations = _wait_for_invitations(stage)
     stage.run("warifu-ca", "mailbox", show=45)
     return invitations
@@ -181,24 +189,24 @@ def _wait_for_invitations(stage: _Stage) -> list[_Invitation]:
 def _live(stage: _Stage, invitations: list[_Invitation]) -> None:
     first, second = invitations
     root = str(stage.ca / "public" / "root.pem")
-    stage.step("PC 1 enrols with `warifu`")
+    stage.step(sentence("PC 1 enrols with `warifu`"))
     stage.run(
         "warifu", "enroll", first.url, "--ca-file", root, "--password-stdin", "--yes", stdin=first.password + "\n"
     )
     stage.run("warifu", "status")
-    stage.step("PC 2 enrols with certbot, unmodified: `warifu eab` gives its flags")
+    stage.step(sentence("PC 2 enrols with certbot, unmodified: `warifu eab` gives its flags"))
     live = _certbot(stage, second, root)
-    stage.step("openssl verifies the chain with both CRLs, and asks OCSP")
+    stage.step(sentence("openssl verifies the chain with both CRLs, and asks OCSP"))
     _judge(stage, live / "cert.pem", revoked=False)
-    stage.step("PC 1 renews; the old certificate stays valid beside the new one")
+    stage.step(sentence("PC 1 renews; the old certificate stays valid beside the new one"))
     stage.run("warifu", "renew", "--force")
     stage.run("warifu-ca", "certificate", "list")
-    stage.step("PC 2 is lost: an officer revokes its certificate at once")
+    stage.step(sentence("PC 2 is lost: an officer revokes its certificate at once"))
     stage.run("warifu-ca", "certificate", "revoke", second.cn, "--reason", "keyCompromise", "--officer", _OFFICERS[0])
     _judge(stage, live / "cert.pem", revoked=True)
-    stage.step("The books balance")
+    stage.step(sentence("The books balance"))
     stage.run("warifu-ca", "reconcile", show=30)
-    click.secho(f"\nDone in {time.monotonic() - stage.started:.1f} s.", bold=True)
+    _note(sentence("\nDone in {seconds:.1f} s.", seconds=time.monotonic() - stage.started), bold=True)
 
 
 def _certbot(stage: _Stage, invitation: _Invitation, root: str) -> Path:
@@ -244,13 +252,17 @@ def _judge(stage: _Stage, certificate: Path, *, revoked: bool) -> None:
 
 def _invite(stage: _Stage, invitation: _Invitation) -> None:
     root = stage.ca / "public" / "root.pem"
-    click.secho("\nThe service runs until you press Ctrl-C. To try it, in another terminal:", bold=True)
+    _note(sentence("\nThe service runs until you press Ctrl-C. To try it, in another terminal:"), bold=True)
     click.echo(f"  .venv/bin/warifu enroll {invitation.url} --ca-file {root}")
-    click.echo(f"  password: {invitation.password}")
+    _note(sentence("  password: {password}", password=invitation.password))
     click.echo(f"  WARIFU_CONFIG={stage.config} .venv/bin/warifu-ca certificate list")
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             time.sleep(3600)
+
+
+def _note(text: Sentence, *, bold: bool = False) -> None:
+    click.secho(spoken(text), bold=bold)
 
 
 def _quoted(word: str) -> str:

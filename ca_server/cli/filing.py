@@ -94,18 +94,23 @@ def submit(workbook: Path, reference: str, channel: str) -> None:
 
 @click.command(cls=Command)
 @click.argument("institution")
-@click.option("--institution-name", required=True)
-@click.option("--administrator-family-name", "family_name", required=True)
-@click.option("--administrator-given-name", "given_name", required=True)
-@click.option("--furigana", required=True)
-@click.option("--email", required=True)
+@click.option("--institution-name", required=True, help="The institution's name.")
+@click.option("--administrator-family-name", "family_name", required=True, help="The administrator's family name.")
+@click.option("--administrator-given-name", "given_name", required=True, help="The administrator's given name.")
+@click.option("--furigana", required=True, help="How the administrator's name is read, in hiragana.")
+@click.option("--email", required=True, help="Where the mails go: the administrator's address.")
 @click.option("--count", type=int, required=True, help="How many certificates, 1 to 100.")
-@click.option("--language", type=click.Choice(["ja", "en"]), default="ja", show_default=True)
+@click.option(
+    "--language", type=click.Choice(["ja", "en"]), default="ja", show_default=True, help="The language of the mails."
+)
 @click.option("--reference", help="The sender's own reference.")
 @officer_option
 @common
 def issue(count: int, language: str, reference: str | None, **texts: str) -> None:
-    """File an application for new certificates (DCM902 新規発行)."""
+    """File an application for new certificates (DCM902 新規発行).
+
+    INSTITUTION is the code of the institution: F and six digits.
+    """
     config = settings().config()
     sheet = texts | {forms.COUNT.name: str(count), forms.APPLIED_ON.name: str(day_in_tokyo(now()))}
     desk = _Desk(config, Channel.COMMAND_LINE, reference, None)

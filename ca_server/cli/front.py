@@ -1,7 +1,7 @@
 """Commands and groups whose help is in the reader's language, and click's complaints as sentences."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from inspect import cleandoc
 
@@ -113,7 +113,11 @@ class Group(click.Group):
         """Return the command that the words name. Raises UsageError when there is none, NotEntitled for an unlisted."""
         command = self.get_command(ctx, args[0])
         if command is None:
-            ctx.fail(sentence("There is no command {name}.", name=args[0]))
+            ctx.fail(
+                _with_resembling(
+                    sentence("There is no command {name}.", name=args[0]), args[0], self.list_commands(ctx)
+                )
+            )
         if not isinstance(command, Group):
             act_of(f"{words_of(ctx)} {args[0]}".strip())
         return super().resolve_command(ctx, args)
@@ -138,9 +142,18 @@ def complaint(error: click.UsageError) -> str:
         case click.BadOptionUsage():
             return sentence("{option} needs a value.", option=error.option_name)
         case click.NoSuchOption():
-            return sentence("There is no option {option}.", option=error.option_name)
+            told = sentence("There is no option {option}.", option=error.option_name)
+            return _with_resembling(told, error.option_name, error.possibilities or ())
         case _:
             return error.message if isinstance(error.message, Sentence) else error.format_message()
+
+
+def _with_resembling(told: Sentence, name: str, known: Sequence[str]) -> Sentence:
+    """Return what is told of a word that is not there, and what resembles it."""
+    from difflib import get_close_matches
+
+    meant = get_close_matches(name, known)
+    return sentence("{told} Did you mean {meant}?", told=told, meant=", ".join(meant)) if meant else told
 
 
 def _named(parameter: click.Parameter) -> str:

@@ -38,7 +38,9 @@ def _document(one: Officer, key: OfficerKey | None = None) -> dict[str, object]:
 
 @officer.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+@click.option(
+    "--role", type=click.Choice([role.value for role in Role]), required=True, help="What the officer is here for."
+)
 @click.option("--os-user", help="Only this login may act as the officer.")
 @common
 def add(name: str, role: str, os_user: str | None) -> None:
@@ -55,7 +57,23 @@ def add(name: str, role: str, os_user: str | None) -> None:
         raise Invalid({"name": _taken(records.read(officers.by_name, name))}) from error
     if os_user is None:
         warn(sentence("{name} has no login, so anybody here can act as {name} (--os-user).", name=name))
+    elif not _is_login(os_user):
+        warn(
+            sentence(
+                "{login} is no login of this machine; until it is, nobody acts as {name}.", login=os_user, name=name
+            )
+        )
     answer(_document(fresh), [sentence("Registered {name} as {role}.", name=fresh.name, role=fresh.role)])
+
+
+def _is_login(text: str) -> bool:
+    import pwd
+
+    try:
+        pwd.getpwnam(text)
+    except KeyError:
+        return False
+    return True
 
 
 def _taken(other: Officer) -> Sentence:

@@ -2,8 +2,10 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Final
 
 import click
+from rich.cells import set_cell_size
 
 from ca_server import keyring
 from ca_server.authority.signer import Signer
@@ -42,6 +44,29 @@ def reconcile() -> None:
         raise Stop(PERSON)
 
 
+_BOOKS: Final = {
+    str(name): name
+    for name in (
+        sentence("applications"),
+        sentence("files"),
+        sentence("seats"),
+        sentence("credentials"),
+        sentence("plans"),
+        sentence("claims"),
+        sentence("certificates"),
+        sentence("profile"),
+        sentence("revocations"),
+        sentence("root CRL"),
+        sentence("OCSP ready"),
+        sentence("mails"),
+        sentence("audit"),
+        sentence("audit tree"),
+        sentence("secrets"),
+    )
+}
+"""What the books are called; CRL and OCSP are so in every language."""
+
+
 def _words(found: Balance) -> list[str]:
     wrong = sum(len(book.findings) for book in found.books)
     words: list[str] = [
@@ -50,7 +75,8 @@ def _words(found: Balance) -> list[str]:
         else sentence("The books do not balance: {count} findings.", count=wrong)
     ]
     for book in found.books:
-        words.append(sentence("  {name:<20}{count:>8} checked", name=book.name, count=book.checked))
+        name = set_cell_size(spoken(_BOOKS.get(book.name, book.name)), 20)
+        words.append(sentence("  {name}{count:>8} checked", name=name, count=book.checked))
         words += [f"    {spoken(finding)}" for finding in book.findings]
     return words + [sentence("WARNING: {warning}", warning=warning) for warning in found.warnings]
 

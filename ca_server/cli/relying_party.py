@@ -11,13 +11,21 @@ from ca_server.errors import Invalid
 from ca_server.language import Sentence, sentence
 from ca_server.relying_party.kit import ROOT, SERVERS, Authority, Kit, NotPlain, write
 
+_EXAMPLE = "www.example.jp"
+
 
 @click.command("relying-party", cls=Command)
 @click.argument("server", type=click.Choice(SERVERS))
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="An empty folder, or a new one.")
-@click.option("--server-name", default="www.example.jp", metavar="NAME", help="The system's host name.")
+@click.option("--server-name", default=_EXAMPLE, show_default=True, metavar="NAME", help="The system's host name.")
 @click.option("--institution", "institutions", multiple=True, metavar="CODE", help="Let in this one only (repeatable).")
-@click.option("--upstream", default="http://127.0.0.1:8000", metavar="URL", help="The system behind the server.")
+@click.option(
+    "--upstream",
+    default="http://127.0.0.1:8000",
+    show_default=True,
+    metavar="URL",
+    help="The system behind the server.",
+)
 @common
 def relying_party(server: str, output: Path, server_name: str, institutions: tuple[str, ...], upstream: str) -> None:
     """Write a configuration that lets PCs with a valid certificate in.
@@ -33,6 +41,8 @@ def relying_party(server: str, output: Path, server_name: str, institutions: tup
         raise Invalid({error.name: _remedy(error)}) from error
     except FileExistsError as error:
         raise Invalid({"output": sentence("{path} is not an empty folder.", path=output)}) from error
+    if server_name == _EXAMPLE and server != "python":
+        warn(sentence("{name} is an example; give the system's own name by --server-name.", name=server_name))
     for name in (ROOT, *authority.issuing):
         if name not in authority.crls:
             warn(sentence("There is no CRL {name}.crl yet: run fetch-crls before you start the server.", name=name))

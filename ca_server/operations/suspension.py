@@ -130,8 +130,11 @@ def _tell(connection: store.Connection, call: Call, notice: NoticeKind, now: int
     tell(connection, cn.institution, notice, now, cn=call.cn, application=application, call_id=call.id)
 
 
-def release(connection: store.Connection, cn: CommonName, actor: str, now: int) -> None:
-    """Release a suspended CN: it is what it was, its certificates are good again. Raises NotFound, NotAllowed."""
+def release(connection: store.Connection, cn: CommonName, actor: str, now: int) -> Call | None:
+    """Release a suspended CN: it is what it was, its certificates are good again. Raises NotFound, NotAllowed.
+
+    Returns the call on which it stood suspended.
+    """
     seat = seats.get(connection, cn)
     after = seat.released()
     standing = calls.standing(connection, str(cn))
@@ -141,6 +144,7 @@ def release(connection: store.Connection, cn: CommonName, actor: str, now: int) 
     calls.release(connection, str(cn), now)
     if standing is not None:
         _tell(connection, standing, NoticeKind.RELEASED, now)
+    return standing
 
 
 def release_over(connection: store.Connection, now: int) -> int:

@@ -161,6 +161,26 @@ def test_a_wrong_command_line_is_told_in_japanese(capsys: pytest.CaptureFixture[
     assert "--reason を指定してください" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("aplication",), "aplication というコマンドはありません。application のことでしょうか。"),
+        (("application", "aprove"), "approve のことでしょうか。"),
+        (("reconcile", "--jsn"), "--json のことでしょうか。"),
+        (("reconcile", "now"), "余分な引数があります: now"),
+        (("reconcile", "--config"), "--config には値が必要です。"),
+        (("reconcile", "--json=1"), "--json に値は付けられません。"),
+        (("xyzzy",), "xyzzy というコマンドはありません。"),
+    ],
+)
+def test_a_word_that_is_not_meant_so_is_told_in_japanese_with_what_resembles_it(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+) -> None:
+    assert run(cli, ["--lang", "ja", *words]) == USAGE
+    output = capsys.readouterr()
+    assert told in output.err + output.out
+
+
 def test_how_a_form_came_is_told_in_japanese(ca: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert run(cli, ["application", "show", "1"]) == 0

@@ -157,7 +157,10 @@ def test_only_a_strong_public_key_is_taken(tmp_path: Path) -> None:
     path.write_bytes(weak.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     with pytest.raises(WeakKey):
         read_public(path)
+    path.write_text("nothing")
     with pytest.raises(KeystoreError, match="no public key"):
+        read_public(path)
+    with pytest.raises(KeystoreError, match="cannot be read: there is no such file"):
         read_public(tmp_path / "none.pem")
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from ca_server import keyring
 from ca_server.app import carrying_out_terms
-from ca_server.cli import cli, options
-from ca_server.cli.output import DONE, REFUSED, run
+from ca_server.cli import certificate, cli, options
+from ca_server.cli.output import DONE, LATER, REFUSED, run
 from ca_server.clock import SystemClock, day_in_tokyo
 from ca_server.config import load
 from ca_server.domain.administrators import Administrator
@@ -227,6 +227,23 @@ def test_who_decides_twice_from_one_login_is_warned(
         assert run(cli, ["application", act, number, "--officer", officer]) == DONE
         said = capsys.readouterr().err
         assert ("One login, sato" in " ".join(said.split())) == (act == "approve" and logins[0] == logins[1])
+
+
+def test_who_suspends_or_releases_without_a_running_service_is_told_that_relying_systems_do_not_know_yet(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificate, "_SECONDS_TO_WAIT", 0.2)
+    by = ("--officer", ALICE.id)
+    suspended = command("certificate", "suspend", FIRST, "--caller", "山田様", "--reason", "lost", *by, code=LATER)
+    assert (suspended["status"], suspended["published"]) == ("suspended", False)
+    released = command("certificate", "release", FIRST, *by, code=LATER)
+    assert (released["status"], released["published"]) == ("released", False)
+    assert run(cli, ["certificate", "suspend", FIRST, "--caller", "山田様", "--reason", "lost", *by]) == LATER
+
+
+def test_a_login_that_is_nobodys_is_warned_of(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(cli, ["officer", "add", "田中", "--role", "ra", "--os-user", "nobody-has-this-login"]) == DONE
+    assert "nobody-has-this-login is no login of this machine" in capsys.readouterr().err
 
 
 def test_the_help_desk_decides_nothing(command: Command, records: Records) -> None:
