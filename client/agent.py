@@ -15,6 +15,7 @@ from client import renewal
 from client.config import Settings
 from client.errors import ClientError, Refused, from_any
 from client.hooks import DEPLOY, POST, PRE, Hooks, Ran
+from client.journal import LOG
 from client.language import sentence
 from client.renewal import Due, NotDue
 from client.renewal_memory import Memory, recall, remember
@@ -169,7 +170,8 @@ class Agent:
         report.hooks += ran
         for each in ran:
             if each.failed:
-                self.tell(sentence("The hook {hook} failed; the log says more."), hook=f"{stage}/{each.name}")
+                what = sentence("The hook {hook} failed; {log} says more.")
+                self.tell(what, hook=f"{stage}/{each.name}", log=self.settings.home / LOG)
         return ran
 
 
