@@ -92,7 +92,8 @@ def test_nothing_enrolled(agency: Agency, pcs: list[Pc], tmp_path: Path) -> None
     assert empty.found(pcs[0].cn, code=5) == ({"notHere"}, "find")
 
 
-def test_a_suspended_certificate(agency: Agency, pcs: list[Pc]) -> None:
+def test_a_suspended_certificate(agency: Agency, pcs: list[Pc], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FAKETIME_DONT_FAKE_MONOTONIC")  # with it libfaketime refuses the command's sleep
     call = ("--reason", "lost", "--caller", "山田 太郎", "--officer", OFFICERS[0])
     agency.ca("certificate", "suspend", pcs[1].cn, *call)
     found, act = pcs[1].found(code=5)
