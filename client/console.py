@@ -41,7 +41,7 @@ class Console:
     def _said(self, fact: object) -> object:
         match fact:
             case ClientError():
-                return self.say(fact.sentence, **fact.facts)
+                return _harmless(self.say(fact.sentence, **fact.facts))
             case Sentence():
                 return self.language.say(fact)
         return _harmless(fact)

@@ -69,7 +69,7 @@ async def enrol(url: str, store: FilesStore, person: Person, settings: Settings)
     ClientError for what else goes wrong, a "no" among it.
     """
     kid = kid_of_url(url)
-    address = _address(url, kid)
+    address = address_of(url, kid)
     with store.lock():
         seat = store.enrolled_with(credential_name(kid))
         if seat is not None:
@@ -112,13 +112,13 @@ async def _invitation(transport: Transport, address: str, kid: str) -> Invitatio
 async def directory_of(url: str, settings: Settings, tell: Tell) -> str:
     """Return the directory that a one-time URL belongs to, for another client that will use it."""
     kid = kid_of_url(url)
-    address = _address(url, kid)
+    address = address_of(url, kid)
     async with open_transport(settings, settings.ca_file, address, tell) as transport:
         return (await _invitation(transport, address, kid)).directory
 
 
-def _address(url: str, kid: str) -> str:
-    """Return the one-time URL without what pasting added to it."""
+def address_of(url: str, kid: str) -> str:
+    """Return the one-time URL without what pasting added to it. Raises Misuse for one that is not https."""
     parts = urlsplit(as_meant(url))
     if parts.scheme != "https":
         what = sentence("The URL does not begin with https://.")

@@ -182,7 +182,7 @@ _IN_USE = (32, 33)
 def from_keys(error: KeysError | OSError) -> ClientError:
     """Return the error that a key or a file that cannot be read or written is."""
     match error:
-        case KeysError(__cause__=OSError(errno=int()) as cause):
+        case KeysError(__cause__=OSError(errno=int() as number) as cause) if number in _FILES:
             return _of_file(cause, error.facts.get("path", cause.filename))
         case OSError(errno=int(), filename=str() | Path() as path):
             return _of_file(error, path)

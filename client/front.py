@@ -17,7 +17,7 @@ from client.console import Console, console_for
 from client.errors import ClientError, Misuse, from_keys, from_problem
 from client.language import Language, sentence
 from keys.errors import KeysError
-from protocol.credential import BadCredential
+from protocol.credential import PATH, BadCredential, normalise_password
 from protocol.problems import Problem
 
 _SEE_HELP = sentence("`warifu COMMAND --help` shows what there is.")
@@ -150,7 +150,8 @@ def _misused(error: click.UsageError) -> Misuse:
         case click.exceptions.NoArgsIsHelpError() | click.UsageError(message="Missing command."):
             facts["reason"] = what = sentence("A command is missing.")
         case click.NoSuchCommand():
-            facts["name"], what = error.command_name, sentence("There is no command {name}.")
+            facts["name"], what = _discreet(error.command_name), sentence("There is no command {name}.")
+            facts["reason"] = what.format_map(facts)
             remedy = _meant(_resembling(error), facts)
         case click.NoSuchOption():
             facts["name"], what = error.option_name, sentence("There is no option {name}.")
@@ -165,6 +166,7 @@ def _misused(error: click.UsageError) -> Misuse:
         case click.BadParameter() if error.param is not None:
             option, facts["name"], facts["reason"] = error.param.opts[-1], _shown_name(error.param), error.message
             what = _unfit(error.param.type, facts)
+            facts["reason"] = what.format_map(facts)  # click's own repeats the value, which may be the password
     return Misuse("usage", what, remedy, facts=facts, fields={option: facts["reason"]})
 
 
@@ -190,7 +192,16 @@ def _too_much(command: click.Command, word: str) -> Misuse:
     if any(each.name == "password_file" for each in command.params):
         what = sentence("Only the URL is given here: the password is asked for, or read by --password-file.")
         return Misuse("usage", what, fields={"url": "one"})
-    return Misuse("usage", sentence("One word is too many: {name}."), _SEE_HELP, facts={"name": word})
+    return Misuse("usage", sentence("One word is too many: {name}."), _SEE_HELP, facts={"name": _discreet(word)})
+
+
+def _discreet(word: str) -> str:
+    """Return a word that is to be shown again, or an ellipsis for what may be half of a credential."""
+    try:
+        normalise_password(word)
+    except BadCredential:
+        return "…" if PATH in word else word
+    return "…"
 
 
 def _unfit(wanted: click.ParamType[Any], facts: dict[str, str]) -> str:

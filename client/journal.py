@@ -9,7 +9,7 @@ process at a time writes it (`log.lock`).
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ MOST_OCTETS: Final = 1_000_000
 LOG: Final = "log"
 
 _TAIL = 65_536  # octets, more than any entry with its hooks' output
+_A_DAY, _MOST_OF_A_DAY = timedelta(hours=30), timedelta(hours=18)  # a timer starts at a random moment of its hour
 
 
 def write_line(home: Path, words: Sequence[str], below: Sequence[str] = ()) -> str:
@@ -44,10 +45,20 @@ def last_line(home: Path) -> str | None:
     return next(reversed(_entries(home)), None)
 
 
-def ran_daily(home: Path) -> bool:
-    """Tell whether `renew` ran on two of the last three days, as it does when something starts it each day."""
-    recent = {(now() - timedelta(days=ago)).strftime("%Y-%m-%d") for ago in range(3)}
-    return len({each[:10] for each in _entries(home) if " renew " in each} & recent) > 1
+def runs_daily(home: Path) -> bool:
+    """Tell whether something, such as cron, starts `renew` each day: it ran in the last day and a day before that."""
+    moments = [_moment(each) for each in _entries(home) if " renew " in each]
+    newest = max((each for each in moments if each is not None and each <= now()), default=None)
+    if newest is None or now() - newest > _A_DAY:
+        return False
+    return any(each is not None and _MOST_OF_A_DAY <= newest - each <= 2 * _A_DAY for each in moments)
+
+
+def _moment(line: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(line.partition(" ")[0])
+    except ValueError:
+        return None
 
 
 def _entries(home: Path) -> list[str]:

@@ -13,6 +13,7 @@ import json
 import logging
 import math
 import random
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -308,15 +309,17 @@ def _unreachable(error: Exception) -> TryLater:
     )
 
 
-def why_not(error: Exception) -> str:
+def why_not(error: Exception) -> object:
     """Return why a server was not reached: a sentence where the way out is known, else the system's words."""
     match error:
         case TimeoutError():
             return sentence("no answer in time")
         case aiohttp.ClientProxyConnectionError():
             return str(error)
-        case aiohttp.ClientConnectorDNSError():
+        case aiohttp.ClientConnectorDNSError() | socket.gaierror():
             return sentence("its name is not found")
+        case aiohttp.ClientResponseError():
+            return ClientError("status", sentence("it answers with the error {status}"), facts={"status": error.status})
         case aiohttp.ClientConnectorError(os_error=OSError() as cause):
             return why_not(cause)
         case aiohttp.ServerDisconnectedError() | ConnectionResetError() | BrokenPipeError():
@@ -325,7 +328,9 @@ def why_not(error: Exception) -> str:
             return sentence("nobody answers at its address")
         case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH):
             return sentence("there is no way to it in the network")
-        case OSError() if "Connect call failed" in str(error):  # at each address of the name
+        case OSError() if "unreachable" in str(error) or "No route" in str(error):  # one of several addresses
+            return sentence("there is no way to it in the network")
+        case OSError() if "Connect call failed" in str(error):
             return sentence("nobody answers at its address")
     return str(error) or type(error).__name__
 

@@ -39,7 +39,8 @@ def run(kept: tuple[Path, ...], export: Path | None, key: Path | None) -> None:
         records, published = open_records(config), config.server.public_folder / FOLDER / "checkpoint"
         known = (*kept, published) if published.exists() else kept  # records that were rolled back have lost theirs
         found = records.read(audit_proofs.verify_records, keys, _checkpoints(known, keys))
-        _tell(found, kept, records.read(audit_tree.count_waiting))
+        waiting = records.read(audit_tree.count_waiting)
+        _tell(found, kept, max(0, waiting - 1))  # one is the entry of this reading
     elif audit_export.FORMAT in _head(export):
         with export.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
             examined = Examination(keys, _checkpoints(kept, keys))
@@ -132,8 +133,8 @@ def _tell(found: Verified, kept: tuple[Path, ...], waiting: int = 0) -> None:
         words.append(sentence("  {count} entries came after it and are not signed yet.", count=late))
     if proved and not kept:
         words.append(sentence("  That it was not cut off or exchanged shows --since, with a checkpoint that you kept."))
-    if waiting > 1:  # one is the entry of this reading
-        words.append(sentence("  {count} entries have no place yet: nothing proves them.", count=waiting - 1))
+    if waiting:
+        words.append(sentence("  {count} entries have no place yet: nothing proves them.", count=waiting))
     answer(whole, words)
     if not proved:
         raise Stop(PERSON)

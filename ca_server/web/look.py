@@ -104,7 +104,8 @@ def preferred(request: web.Request) -> str | None:
     ranges = ",".join(request.headers.getall("Accept-Language", ())).lower().split(",")
     weights: dict[str, float] = {}
     for tag, _, weight in (each.partition(";") for each in ranges):
-        weights.setdefault(tag.strip().partition("-")[0], _weight(weight))
+        language = tag.strip().partition("-")[0]
+        weights[language] = max(weights.get(language, 0), _weight(weight))
     taken = [language for language in weights if language in LANGUAGES and weights[language] > 0]
     return max(taken, key=weights.__getitem__, default=None)  # of several with one weight, the first
 

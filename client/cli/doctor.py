@@ -36,12 +36,8 @@ def doctor(console: Console, settings: Settings, common_name: "CommonName | None
     from client.doctor.gathering import gather
     from client.doctor.report import report as report_of
     from client.doctor.screen import Screen
-    from client.journal import ran_daily
 
-    scheduled = is_scheduled(settings)
-    if scheduled is False:  # cron may do it, where there is no systemd
-        scheduled = ran_daily(settings.home)
-    facts = asyncio.run(gather(store_of(settings), settings, common_name, scheduled))
+    facts = asyncio.run(gather(store_of(settings), settings, common_name, is_scheduled(settings)))
     asked = not (console.json or report) and sys.stdin.isatty() and sys.stderr.isatty()
     diagnosis = diagnose(facts, _asking(console) if asked else None)
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")

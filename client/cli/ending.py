@@ -89,7 +89,7 @@ def delete(console: Console, settings: Settings, common_name: "CommonName | None
 
 
 def _warn_of_what_is_valid(console: Console, settings: Settings, folder: "SeatFolder") -> None:
-    """Warn before a certificate goes that may still be valid, by the authority's word or, without one, our record."""
+    """Warn before a certificate goes that is not revoked, by the authority's word or, without one, our record."""
     import asyncio
     from dataclasses import replace
 
@@ -97,8 +97,8 @@ def _warn_of_what_is_valid(console: Console, settings: Settings, folder: "SeatFo
     from client.revocation import is_over, not_ended
 
     try:
-        if not asyncio.run(is_over(folder, replace(settings, patience=Patience(give_up=0, answer=5)))):
-            console.tell("Warning: {cn} is still valid; it is deleted all the same.", cn=folder.path.name)
+        if not asyncio.run(is_over(folder, replace(settings, patience=Patience(give_up=5, answer=5)))):
+            console.tell("Warning: {cn} is not revoked; it is deleted all the same.", cn=folder.path.name)
     except ClientError:
         if not_ended(folder):
             console.tell(

@@ -108,11 +108,13 @@ def _suggest_schedule(console: Console, settings: Settings) -> None:
 def eab(console: Console, settings: Settings, url: str, cn: "CommonName | None", passwords: PasswordSource) -> None:
     import asyncio
 
-    from client.enrolment import directory_of
+    from client.enrolment import address_of, directory_of
     from client.other_clients import Binding
     from protocol.credential import kid_of_url
 
-    kid, password = kid_of_url(url), passwords.password(console)
+    kid = kid_of_url(url)
+    address_of(url, kid)  # what is wrong with it is told before the password is asked for
+    password = passwords.password(console)
     ca_file = None if settings.ca_file is None else str(settings.ca_file.absolute())
     directory = asyncio.run(directory_of(url, settings, console.tell))
     binding = Binding(directory, kid, password, ca_file, None if cn is None else str(cn))

@@ -83,6 +83,7 @@ OWN: Final = Act(
     'chmod -R u+rwX "{home}"',
 )
 MAKE_ROOM: Final = Act("makeRoom", sentence("Make room on the disk; nothing is renewed before."), MENDABLE)
+MOUNT: Final = Act("mount", sentence("Have the disk made writable by whoever looks after this PC."), PERSON)
 PROTECT_PIN: Final = Act(
     "protectPin",
     sentence("Take the rights of others away from the file with the PIN."),

@@ -26,7 +26,7 @@ def presence(facts: Facts) -> Iterator[Finding]:
         yield Finding("notHere", {"cn": facts.wanted}, facts.wanted)
     elif facts.pending:
         yield Finding("pending", {"count": facts.pending})
-    elif not facts.seats:
+    elif not facts.seats and not facts.barred:
         yield Finding("nothingHere")
 
 
@@ -177,13 +177,15 @@ def _span(span: timedelta) -> Phrase:
 def upkeep(facts: Facts) -> Iterator[Finding]:
     """Are schedule, hooks, rights and log as they should be?"""
     if facts.seats and facts.scheduled is not None:
-        yield Finding("schedule" if facts.scheduled else "noSchedule")
+        yield Finding("schedule" if facts.scheduled else "runsDaily" if facts.runs_daily else "noSchedule")
     if facts.hook_trouble is not None:
         yield Finding("hook", {"trouble": facts.hook_trouble})
     if facts.full:
         yield Finding("full")
-    if facts.unwritable:
-        yield Finding("unwritable", _listed(facts.unwritable))
+    if facts.read_only:
+        yield Finding("readOnly")
+    elif facts.barred:
+        yield Finding("barred", _listed(facts.barred))
     if facts.exposed:
         yield Finding("exposed", _listed(facts.exposed))
     elif facts.seats:

@@ -121,9 +121,9 @@ class Facts:
     """All of it. `wanted` is the CN that was asked about and is not here.
 
     `exposed` names the files that others may read, relative to the home, `exposed_pins` those with PINs, which lie
-    anywhere; `unwritable` those that this login may not write, `full` that there is no room on the disk. `scheduled` is
-    None on a platform without a schedule of ours; `strangers` counts certificates of ours in the platform's store that
-    are not of this home.
+    anywhere; `barred` what this login may not use as it must, `full` that there is no room on the disk, `read_only`
+    that nobody can write to it. `scheduled` is None on a platform without a schedule of ours, `runs_daily` tells what
+    the log shows; `strangers` counts certificates of ours in the platform's store that are not of this home.
     """
 
     now: datetime
@@ -135,10 +135,12 @@ class Facts:
     strangers: int = 0
     exposed: tuple[str, ...] = ()
     exposed_pins: tuple[str, ...] = ()
-    unwritable: tuple[str, ...] = ()
+    barred: tuple[str, ...] = ()
     full: bool = False
+    read_only: bool = False
     hook_trouble: ClientError | None = None
     scheduled: bool | None = True
+    runs_daily: bool = False
     log: str | None = None
 
     def server_of(self, seat: Seat) -> Server | None:

@@ -15,25 +15,31 @@ from client.config import Settings
 from client.doctor.facts import Facts, Server, Stage
 from client.doctor.probes import BRIEF, LONGEST, ahead_of, aside, probe
 from client.doctor.seats import seat_of
-from client.errors import ClientError
+from client.errors import ClientError, from_any
 from client.hooks import find_hooks
-from client.journal import last_line
+from client.journal import LOG, last_line, runs_daily
 from client.stores.custody import Custody
 from client.stores.files import FilesStore
 from client.stores.folder import SeatFolder
 from client.stores.holder import holder_of
+from client.stores.lock import LOCK
 from client.stores.token_uri import TokenUri
 from keys.errors import KeysError
 from protocol.names import CommonName
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_WRITTEN = (LOCK, LOG, f"{LOG}.lock")
+"""The files of a home that are opened to be written to; all others are put in their place whole."""
 _LEAST_ROOM = 1_000_000  # octets; a renewal writes some ten thousand
 
 
 async def gather(
     store: FilesStore, settings: Settings, common_name: CommonName | None, scheduled: bool | None
 ) -> Facts:
-    """Find out all about the seats of this PC, or about the one of a CN."""
+    """Find out all about the seats of this PC, or about the one of a CN; what is closed to this login comes first."""
+    barred = tuple(_barred(settings.home))
+    if any(not os.access(settings.home / each, os.R_OK | os.X_OK) for each in barred if each not in _WRITTEN):
+        return Facts(now(), barred=barred, read_only=_is_read_only(settings.home), scheduled=None)
     settings = replace(settings, patience=BRIEF)
     folders = [each for each in store.seats() if common_name is None or each.path.name == str(common_name)]
     pending = store.pending()
@@ -54,10 +60,12 @@ async def gather(
         strangers=strangers,
         exposed=tuple(_exposed(settings.home)),
         exposed_pins=tuple(sorted(_exposed_pins(folders))),
-        unwritable=tuple(_unwritable(settings.home)),
+        barred=barred,
         full=settings.home.is_dir() and shutil.disk_usage(settings.home).free < _LEAST_ROOM,
+        read_only=_is_read_only(settings.home),
         hook_trouble=_hook_trouble(settings),
         scheduled=scheduled,
+        runs_daily=runs_daily(settings.home),
         log=last_line(settings.home),
     )
 
@@ -107,22 +115,41 @@ def _is_open(custody: Custody) -> bool:
 
 def _exposed(home: Path) -> list[str]:
     """Return what others than the owner may read or write, hooks aside, relative to the home."""
-    if os.name == "nt":
-        return []
-    return [str(each.relative_to(home)) for each in _kept(home) if each.stat().st_mode & _OTHERS]
-
-
-def _unwritable(home: Path) -> list[str]:
-    """Return what this login may not write, hooks aside, relative to the home."""
-    return [str(each.relative_to(home)) for each in _kept(home) if not os.access(each, os.W_OK)]
-
-
-def _kept(home: Path) -> list[Path]:
-    """Return the home, if there is one, and what lies in it, but for hooks and links."""
-    if not home.is_dir():
+    if os.name == "nt" or not home.is_dir():
         return []
     kept = [home, *(path for path in home.rglob("*") if "hooks" not in path.relative_to(home).parts[:1])]
-    return [each for each in kept if not each.is_symlink()]
+    return [str(each.relative_to(home)) for each in kept if not each.is_symlink() and _mode(each) & _OTHERS]
+
+
+def _mode(path: Path) -> int:
+    """Return the rights of a file, none of one that is gone meanwhile or closed to this login."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0
+
+
+def _barred(home: Path) -> list[str]:
+    """Return the folders that this login may not look into and write to, and what else it must write, hooks aside.
+
+    A key or certificate is never written again, so it may be read-only.
+    """
+    if not home.is_dir():
+        return []
+    folders = [home]
+    for above, names, _ in os.walk(home):
+        names[:] = [each for each in names if above != str(home) or each != "hooks"]
+        folders += [Path(above, each) for each in names]
+    written = [home / each for each in _WRITTEN]
+    barred = [
+        *(each for each in folders if not os.access(each, os.R_OK | os.W_OK | os.X_OK)),
+        *(each for each in written if not os.access(each, os.W_OK)),
+    ]
+    return [str(each.relative_to(home)) for each in barred if os.path.lexists(each)]
+
+
+def _is_read_only(home: Path) -> bool:
+    return home.is_dir() and hasattr(os, "statvfs") and bool(os.statvfs(home).f_flag & os.ST_RDONLY)
 
 
 def _exposed_pins(folders: Sequence[SeatFolder]) -> set[str]:
@@ -142,6 +169,6 @@ def _exposed_pins(folders: Sequence[SeatFolder]) -> set[str]:
 def _hook_trouble(settings: Settings) -> ClientError | None:
     try:
         find_hooks(settings.hooks or settings.home / "hooks", {})
-    except ClientError as error:
-        return error
+    except (ClientError, OSError) as error:
+        return from_any(error)
     return None

@@ -88,7 +88,7 @@ async def probe(directory: str, ca_file: Path | None, settings: Settings) -> Ser
         return replace(server, failed=Stage.HTTP, reason=Phrase(refused.sentence, refused.facts))
 
 
-async def failure_to_find(host: str, port: int) -> str | None:
+async def failure_to_find(host: str, port: int) -> object | None:
     """Return why a name is not found, None when it is."""
     try:
         await aside(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))

@@ -116,10 +116,13 @@ SYMPTOMS: Final[Mapping[str, Symptom]] = {
     "lapsed": Symptom(
         Level.FAULT, sentence("{cn} has ended, and the time in which it could be renewed is over."), acts.FILE_902
     ),
-    "unwritable": Symptom(
+    "barred": Symptom(
         Level.FAULT,
         sentence("This login may not write {count} file(s) or folder(s) here, so nothing can be renewed: {paths}"),
         acts.OWN,
+    ),
+    "readOnly": Symptom(
+        Level.FAULT, sentence("The disk of the certificates is read-only, so nothing can be renewed."), acts.MOUNT
     ),
     "full": Symptom(Level.FAULT, sentence("The disk is full, so nothing can be renewed."), acts.MAKE_ROOM),
     "noName": Symptom(
@@ -157,12 +160,7 @@ SYMPTOMS: Final[Mapping[str, Symptom]] = {
     ),
     "exposedPin": Symptom(Level.FAULT, sentence("Others than you may read the PIN in {pin_file}."), acts.PROTECT_PIN),
     "hook": Symptom(Level.FAULT, "{trouble}", acts.MEND_HOOK),
-    "noSchedule": Symptom(
-        Level.ATTENTION,
-        sentence("The daily renewal is not set up."),
-        acts.SCHEDULE,
-        sentence("Where something else runs `warifu renew --quiet` each day, the log shows it after the second day."),
-    ),
+    "noSchedule": Symptom(Level.ATTENTION, sentence("The daily renewal is not set up."), acts.SCHEDULE),
     "pending": Symptom(
         Level.ATTENTION,
         sentence("{count} enrolment(s) were begun and are not finished."),
@@ -218,6 +216,9 @@ SYMPTOMS: Final[Mapping[str, Symptom]] = {
         Level.OK, sentence("{host}: found (DNS), reached (TCP), trusted (TLS), answers (HTTP)."), acts.NOTHING
     ),
     "clock": Symptom(Level.OK, sentence("The clock of this PC agrees with the server's."), acts.NOTHING),
+    "runsDaily": Symptom(
+        Level.OK, sentence("`renew` runs each day, though no schedule of ours is set up."), acts.NOTHING
+    ),
     "schedule": Symptom(Level.OK, sentence("The daily renewal is set up."), acts.NOTHING),
     "private": Symptom(Level.OK, sentence("Nobody else may read the folder of the certificates."), acts.NOTHING),
 }

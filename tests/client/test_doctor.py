@@ -84,7 +84,8 @@ CASES: dict[str, tuple[Facts, Act]] = {
     "keyAway": (key(KeyState.AWAY), acts.REACH_KEY),
     "revokedHere": (live(revoked_here=True, standing=Standing(Word.REVOKED, NOW)), acts.DELETE),
     "lapsed": (ends(-91, renewal=Renewal(final="nothingToRenew")), acts.FILE_902),
-    "unwritable": (replace(WELL, unwritable=("lock",)), acts.OWN),
+    "barred": (replace(WELL, barred=("lock",)), acts.OWN),
+    "readOnly": (replace(WELL, read_only=True), acts.MOUNT),
     "full": (replace(WELL, full=True), acts.MAKE_ROOM),
     "noName": (server(failed=Stage.DNS), acts.TRY_LATER),
     "noConnection": (server(failed=Stage.TCP), acts.TRY_LATER),
@@ -125,6 +126,7 @@ def test_every_fault_and_every_note_can_be_found() -> None:
     assert {word for word, row in SYMPTOMS.items() if row.level is not Level.OK} == set(CASES) - {"valid"}
     found = {finding.word for facts, _ in CASES.values() for finding in examine(facts)}
     found |= {finding.word for finding in examine(key(KeyState.UNASKED))}
+    found |= {finding.word for finding in examine(replace(WELL, scheduled=False, runs_daily=True))}
     assert found == set(SYMPTOMS)
 
 

@@ -35,15 +35,25 @@ def test_a_home_that_is_not_there_stops_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days_ago", "daily"), [([0, 1], True), ([1, 2], True), ([0], False), ([0, 0], False), ([3, 4], False), ([], False)]
+    ("hours_ago", "daily"),
+    [
+        ([24, 0], True),
+        ([72, 48, 24], True),
+        ([30, 2], True),
+        ([0.5, 0], False),  # a person who tried twice
+        ([0], False),
+        ([48, 0.5], True),
+        ([100, 72], False),  # it ran each day, and runs no more
+        ([], False),
+    ],
 )
-def test_renewals_on_two_of_the_last_three_days_are_a_daily_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days_ago: list[int], daily: bool
+def test_a_run_in_the_last_day_and_one_a_day_before_are_a_daily_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours_ago: list[float], daily: bool
 ) -> None:
     today = journal.now()
-    for ago in sorted(days_ago, reverse=True):
-        monkeypatch.setattr(journal, "now", lambda ago=ago: today - timedelta(days=ago))
-        journal.write_line(tmp_path, ["renew", "exit=0"], ["a hook said something"])
+    for ago in hours_ago:
+        monkeypatch.setattr(journal, "now", lambda ago=ago: today - timedelta(hours=ago))
+        journal.write_line(tmp_path, ["renew", "exit=0"], ["2026-11-27T00:00:00Z a hook said renew something"])
     monkeypatch.setattr(journal, "now", lambda: today)
     journal.write_line(tmp_path, ["enroll", "exit=0"])
-    assert journal.ran_daily(tmp_path) is daily
+    assert journal.runs_daily(tmp_path) is daily

@@ -113,7 +113,7 @@ def test_a_revoked_certificate_is_deleted_with_its_keys(enrolled: Pc, server: St
 @pytest.mark.parametrize(
     ("authority", "warning"),
     [
-        ("says good", f"Warning: {CN} is still valid; it is deleted all the same."),
+        ("says good", f"Warning: {CN} is not revoked; it is deleted all the same."),
         ("says revoked", ""),
         ("is away", f"Warning: {CN} is not revoked as far as this PC knows; it is deleted all the same."),
     ],

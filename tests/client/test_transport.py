@@ -1,6 +1,7 @@
 """How requests travel: nonces, patience, and whom the client believes."""
 
 import errno
+import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,6 +15,8 @@ from client.transport import Answer, Deadline, trust, why_not
 from tests.client.pc import Pc
 from tests.client.small_authority import Issuer
 from tests.client.stand_in import BAD_NONCE, BUSY, Fault, StandIn
+
+_NO_WAY = "there is no way to it in the network"
 
 
 def test_a_bad_nonce_is_answered_by_another_try(pc: Pc, server: StandIn) -> None:
@@ -61,13 +64,16 @@ def test_a_server_that_stays_away_is_tried_later(pc: Pc, server: StandIn) -> Non
     [
         (TimeoutError(), "no answer in time"),
         (OSError("Multiple exceptions: [Errno 111] Connect call failed"), "nobody answers at its address"),
-        (OSError(errno.ENETUNREACH, "Network is unreachable"), "there is no way to it in the network"),
+        (OSError("Multiple exceptions: [Errno 101] Network is unreachable, [Errno 113] Connect call failed"), _NO_WAY),
+        (socket.gaierror(-2, "Name or service not known"), "its name is not found"),
+        (aiohttp.ClientResponseError(None, (), status=500), "it answers with the error 500"),  # type: ignore[arg-type]
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), _NO_WAY),
         (aiohttp.ServerDisconnectedError(), "it broke the connection off"),
         (OSError(errno.EIO, "Input/output error"), "[Errno 5] Input/output error"),
     ],
 )
 def test_why_a_server_was_not_reached_is_told_in_plain_words(error: Exception, reason: str) -> None:
-    assert why_not(error) == reason
+    assert str(why_not(error)) == reason
 
 
 @pytest.mark.parametrize("variable", ["", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])

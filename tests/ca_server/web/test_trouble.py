@@ -74,6 +74,7 @@ async def test_a_form_that_is_sent_here_is_still_told_what_is_allowed(office: Of
         ("en-GB,ja;q=0.5", "en", "There is no renewal information for this certificate."),
         ("ja;q=0, en;q=0.1", "en", "There is no renewal information for this certificate."),
         ("jam", "en", "There is no renewal information for this certificate."),
+        ("ja-JP;q=0, ja;q=0.9, en;q=0.5", "ja", "この証明書の更新情報はありません。"),
         ("en;q=0.1, ja;q=0.9", "ja", "この証明書の更新情報はありません。"),
         ("ja-JP,ja;q=0.9,en;q=0.8", "ja", "この証明書の更新情報はありません。"),
     ],
