@@ -88,7 +88,7 @@ def lines_of(file: Readable) -> Iterator[str]:
 
 def read(lines: Iterable[str]) -> Iterator[Item]:
     """Yield the items of an export. Raises Altered at the first line that is not as it was written."""
-    number, wanted, seen, signed, origin = 0, 0, 0, True, ""
+    number, wanted, seen, origin, last = 0, 0, 0, "", None
     for number, each in enumerate(lines, start=1):
         line = each.removesuffix("\n")
         if number == 1:
@@ -97,13 +97,10 @@ def read(lines: Iterable[str]) -> Iterator[Item]:
                 raise Altered(sentence("This file is no export of an audit log."))
             wanted, origin = int(head["entries"]), f"{head['origin']}\n"
             continue
-        item = _item(line, number)
-        signed = isinstance(item, str)
-        if isinstance(item, str) and not item.startswith(origin):
-            raise Altered(sentence("Line {number} of the export is of another log.", number=number))
-        seen += not signed
-        yield item
-    if not signed or seen != wanted or number < 2:
+        last = _item(line, number)
+        seen += isinstance(last, Placed)
+        yield last
+    if not isinstance(last, str) or seen != wanted:
         raise Altered(
             sentence(
                 "The export is not whole: it was to have {wanted} entries, then a checkpoint, and has {seen} entries.",
@@ -111,6 +108,8 @@ def read(lines: Iterable[str]) -> Iterator[Item]:
                 seen=seen,
             )
         )
+    if not last.startswith(origin):  # earlier ones may bear a former name of the log: the tree holds them together
+        raise Altered(sentence("Line {number} of the export is of another log.", number=number))
 
 
 def _item(line: str, number: int) -> Item:

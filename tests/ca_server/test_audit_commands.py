@@ -272,3 +272,22 @@ def test_a_file_alone_wants_its_public_keys_where_there_is_no_ca(
     monkeypatch.setenv("WARIFU_CONFIG", str(tmp_path / "none.toml"))
     code, text = command("verify", "--export", tmp_path / "log.jsonl", "--json")
     assert (code, set(json.loads(text)["error"]["fields"])) == (REFUSED, {"key"})
+
+
+def test_an_export_is_verified_though_the_agency_got_another_address_meanwhile(
+    ca: Path, command: Run, tmp_path: Path
+) -> None:
+    path = ca / "warifu.toml"
+    path.write_text(path.read_text("utf-8").replace("https://ca.example:8443", "https://new.example:8443"), "utf-8")
+    assert command("list")[0] == DONE  # an entry for the checkpoint under the new name
+    keep(ca)
+    assert command("export", tmp_path / "log.jsonl")[0] == DONE
+    text = (tmp_path / "log.jsonl").read_text()
+    assert "ca.example:8443/audit" in text
+    assert '"origin":"new.example:8443/audit"' in text
+    assert command("verify", "--export", tmp_path / "log.jsonl", "--key", keys(ca))[0] == DONE
+    renamed = text.replace('"origin":"new.example:8443/audit"', '"origin":"ca.example:8443/audit"', 1)
+    (tmp_path / "other.jsonl").write_text(renamed)
+    code, told = command("verify", "--export", tmp_path / "other.jsonl", "--key", keys(ca))
+    assert code == PERSON
+    assert "of another log" in told
