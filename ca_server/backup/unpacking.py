@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from ca_server.backup.writing import SHEET, Progress, Sheet
-from ca_server.language import cause, sentence
+from ca_server.language import Sentence, cause, sentence
 from keys.coffer import CofferReader
 from keys.errors import KeysError, KeystoreError, SealBroken
 
@@ -28,7 +28,7 @@ def unpack(backup: Path, kind: str, passphrases: Sequence[str], folder: Path, pr
             sheet = _unpacked(coffer, folder, lambda: progress(file.tell(), total))
             coffer.finish()
     except KeysError as error:
-        raise type(error)(sentence("{path}: {why}", path=backup, why=error.args[0])) from error
+        raise type(error)(sentence("{path}: {why}", path=backup, why=Sentence(error.template, error.facts))) from error
     except (tarfile.TarError, UnicodeDecodeError) as error:
         raise SealBroken(sentence("{path} holds no backup: {error}", path=backup, error=cause(error))) from error
     except OSError as error:

@@ -26,6 +26,9 @@ from ca_server.officer_keys import trust_of
 from ca_server.operations import applications
 from ca_server.store import approvals
 
+_LONGEST_ON_THE_WAY = 31
+"""Days. Desired dates count from that of the form, so an old one opens days that are closed by now."""
+
 Decide = Callable[[store.Connection, Acting], Filed | Refusal]
 
 
@@ -151,7 +154,7 @@ def call_back(number: int, dialled: str, person: str) -> None:
     _decided(
         lambda connection, by: applications.call_back(connection, number, by, (dialled, person), now()),
         lambda _: sentence(
-            "The call-back is on record; application {number} is carried out without waiting.", number=number
+            "The call-back is on record; application {number} no longer waits for a business day.", number=number
         ),
     )
 
@@ -219,7 +222,7 @@ def _words(config: Config, records: store.SynchronousDatabase, filed: Filed) -> 
             name=form.institution_name,
             status=filed.status,
         ),
-        *_course_lines(records.read(applications.course, filed)),
+        *_course_lines(records.read(applications.course, filed), form.applied_on),
         *_signature_lines(records.read(approvals.of, filed.number)),
         sentence(
             "  applied on {day} by {name} ({furigana}), {email}",
@@ -253,7 +256,7 @@ def _signature_lines(found: Sequence[Approval]) -> list[str]:
     ]
 
 
-def _course_lines(course: applications.Course) -> list[str]:
+def _course_lines(course: applications.Course, applied_on: datetime.date) -> list[str]:
     filed, examined, approved = (name or "—" for name in course.officers)
     lines: list[str] = [
         sentence(
@@ -269,6 +272,11 @@ def _course_lines(course: applications.Course) -> list[str]:
             approved=approved,
         ),
     ]
+    if course.is_strange:
+        lines.append(sentence("  WARNING: the institution or its administrator is registered otherwise by now"))
+    late = (day_in_tokyo(course.filed_at) - applied_on).days
+    if late > _LONGEST_ON_THE_WAY:
+        lines.append(sentence("  WARNING: it is dated {days} days before it came", days=late))
     if course.registers:
         lines.append(sentence("  the institution is not registered yet; this application registers it"))
     if course.beside:

@@ -139,7 +139,8 @@ def revoke(cn: str, serial: str | None, reason: str, caller: str | None) -> None
     if isinstance(decided, AlreadyRevoked):
         raise decided
     done = _shown(records, started, lambda connection: _is_published(connection, decided.id))
-    _tell_revoked(cn, reason, decided, done, round(time.monotonic() - started, 1))
+    seconds = round(time.monotonic() - started, 1)
+    _tell_revoked(cn, reason, decided, done, seconds, on_a_call=caller is not None)
 
 
 def _is_published(connection: store.Connection, revocation_id: str) -> bool:
@@ -147,7 +148,7 @@ def _is_published(connection: store.Connection, revocation_id: str) -> bool:
     return found is not None and found.published_at is not None
 
 
-def _tell_revoked(cn: str, reason: str, decided: Revocation, done: bool, seconds: float) -> None:
+def _tell_revoked(cn: str, reason: str, decided: Revocation, done: bool, seconds: float, *, on_a_call: bool) -> None:
     whole = {
         "cn": cn,
         "serials": decided.serials.split(),
@@ -156,16 +157,17 @@ def _tell_revoked(cn: str, reason: str, decided: Revocation, done: bool, seconds
         "published": done,
         "seconds": seconds,
     }
-    if done:
-        answer(
-            whole,
-            [sentence("{cn} is revoked; OCSP and CRL showed it after {seconds} seconds.", cn=cn, seconds=seconds)],
-        )
-        return
-    answer(
-        whole, [sentence("{cn} is revoked on record; OCSP and CRL will show it when `warifu-ca serve` runs.", cn=cn)]
-    )
-    raise Stop(LATER)
+    if not decided.serials:
+        words = [sentence("{cn} is revoked; it has no certificate in force, and a URL of it yields none.", cn=cn)]
+    elif done:
+        words = [sentence("{cn} is revoked; OCSP and CRL showed it after {seconds} seconds.", cn=cn, seconds=seconds)]
+    else:
+        words = [sentence("{cn} is revoked on record; OCSP and CRL will show it when `warifu-ca serve` runs.", cn=cn)]
+    if on_a_call:
+        words.append(sentence("Its form is asked for by mail."))
+    answer(whole, words)
+    if not done:
+        raise Stop(LATER)
 
 
 @certificate.command()

@@ -205,6 +205,7 @@ class _Desk:
         self._records: SynchronousDatabase = open_records(config)
         self._how = (channel, reference)
         self._kept = kept
+        self._signed = config.applications.signed
 
     def _receipt(self, connection: store.Connection) -> Receipt:
         return Receipt(acting(connection), *self._how, self._kept)
@@ -226,8 +227,9 @@ class _Desk:
             document(outcome),
             [
                 sentence(
-                    "Received as application {number}. Next: `warifu-ca application examine {number} --officer NAME`.",
+                    "Received as application {number}. Next: `warifu-ca application examine {number} {by}`.",
                     number=outcome.number,
+                    by=sentence("--key KEY --officer NAME") if self._signed else sentence("--officer NAME"),
                 )
             ],
         )

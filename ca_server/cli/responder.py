@@ -49,6 +49,7 @@ async def _respond(config: Config) -> None:
             await listen(f"{place[0]}:{place[1]}", watched.open(*place))
         await responders.start()
         say(sentence("Ready: {http_url} (OCSP, CRL).", http_url=config.server.http_url))
+        say(sentence("  listening on {plain}", plain=config.server.http_listen))
         sys.stdout.flush()
         await stopping.wait()
     finally:

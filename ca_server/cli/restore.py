@@ -1,5 +1,6 @@
 """`warifu-ca restore`: a backup becomes a CA again, in an empty folder."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,8 @@ def restore(  # noqa: PLR0913 - what outlived a CA
     (secret,) = passphrases([passphrase_file] if passphrase_file else [], 1, twice=False)
     secrets = passphrases(keys_passphrase_file, _PEOPLE, twice=False)
     officer = settings().officer_name
-    wanted = Wanted(file, secret, keys, secrets, directory.absolute(), newest_crl, audit_export, login(), officer)
+    folder = Path(os.path.abspath(directory))  # noqa: PTH100 - without `..`, and with links as the configuration has them
+    wanted = Wanted(file, secret, keys, secrets, folder, newest_crl, audit_export, login(), officer)
     with progress(sentence("Restoring")) as told:
         done = restored(wanted, now(), told)
     outcome = done.outcome

@@ -31,6 +31,8 @@ def contradictions(config: Config) -> list[str]:
             faults.append(at(name, sentence("must be host:port, such as 127.0.0.1:8443")))
     if config.mail.smtp_user and not config.mail.smtp_starttls:
         faults.append(at("mail.smtp_user", sentence("needs smtp_starttls, for a password never leaves in the clear")))
+    if config.mail.smtp_user and config.mail.smtp_password_file is None:
+        faults.append(at("mail.smtp_user", sentence("needs smtp_password_file")))
     if not _ADDRESS.fullmatch(config.mail.sender):
         faults.append(at("mail.sender", sentence("must be one plain mail address")))
     if not _OID.fullmatch(config.profile.policy_oid):

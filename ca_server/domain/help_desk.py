@@ -132,7 +132,7 @@ class Pair:
                 Obstacle.RESENT,
                 sentence(
                     "This mail of {cn} was resent {most} times, and no more is allowed. Mail a fresh pair: "
-                    "`warifu-ca helpdesk replace {cn}`.",
+                    "`warifu-ca helpdesk replace {cn} --institution-name NAME`.",
                     cn=self.seat.cn,
                     most=MOST_RESENT,
                 ),
@@ -210,7 +210,7 @@ class Pair:
             Obstacle.EXPIRED,
             sentence(
                 "The URL of {cn} expired on {day}. Until {last} a fresh pair can be had: "
-                "`warifu-ca helpdesk replace {cn}`.",
+                "`warifu-ca helpdesk replace {cn} --institution-name NAME`.",
                 cn=self.seat.cn,
                 day=day_in_tokyo(self.credential.expires_at),
                 last=day_in_tokyo(self.fresh_until),

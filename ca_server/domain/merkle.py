@@ -9,6 +9,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from ca_server.language import sentence
+
 Subtree = Callable[[int, int], bytes]
 """Returns the root of a complete subtree, by height and place."""
 
@@ -129,11 +131,11 @@ def consistency_proof(before: int, size: int, subtree: Subtree) -> list[bytes]:
 def require_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], head: bytes) -> None:
     """Do nothing if the proof leads from the hash of leaf `index` to the root `head` (§2.1.3.2). Raises BadProof."""
     if not 0 <= index < size:
-        raise BadProof(f"There is no leaf {index} in a tree of {size}.")
+        raise BadProof(sentence("There is no leaf {index} in a tree of {size}.", index=index, size=size))
     place, last, found = index, size - 1, leaf
     for node in proof:
         if last == 0:
-            raise BadProof("The proof is too long.")
+            raise BadProof(sentence("The proof is too long."))
         if place & 1 or place == last:
             found = node_hash(node, found)
             while place and not place & 1:
@@ -142,29 +144,31 @@ def require_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
             found = node_hash(found, node)
         place, last = place >> 1, last >> 1
     if last != 0 or found != head:
-        raise BadProof("The proof does not lead to the root.")
+        raise BadProof(sentence("The proof does not lead to the root."))
 
 
 def require_consistent(before: int, old: bytes, size: int, head: bytes, proof: Sequence[bytes]) -> None:
     """Do nothing if the tree with root `head` begins with the one with root `old` (§2.1.4.2). Raises BadProof."""
     if not 0 < before <= size:
-        raise BadProof(f"A tree of {size} leaves does not begin with one of {before}.")
+        raise BadProof(
+            sentence("A tree of {size} leaves does not begin with one of {before}.", size=size, before=before)
+        )
     if before == size:
         if proof or old != head:
-            raise BadProof("Trees of one size have two roots.")
+            raise BadProof(sentence("Trees of one size have two roots."))
         return
     nodes = list(proof)
     if before & (before - 1) == 0:
         nodes.insert(0, old)
     if not nodes:
-        raise BadProof("The proof is empty.")
+        raise BadProof(sentence("The proof is empty."))
     place, last = before - 1, size - 1
     while place & 1:
         place, last = place >> 1, last >> 1
     first = second = nodes[0]
     for node in nodes[1:]:
         if last == 0:
-            raise BadProof("The proof is too long.")
+            raise BadProof(sentence("The proof is too long."))
         if place & 1 or place == last:
             first, second = node_hash(node, first), node_hash(node, second)
             while place and not place & 1:
@@ -173,7 +177,7 @@ def require_consistent(before: int, old: bytes, size: int, head: bytes, proof: S
             second = node_hash(second, node)
         place, last = place >> 1, last >> 1
     if last != 0 or first != old or second != head:
-        raise BadProof("The proof does not lead to both roots.")
+        raise BadProof(sentence("The proof does not lead to both roots."))
 
 
 def _split(count: int) -> int:

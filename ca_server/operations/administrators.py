@@ -56,8 +56,10 @@ def change(connection: store.Connection, filed: Filed, terms: invitation.Terms, 
     if institution is None or form.change is None or strange(form, institution):
         raise NotAllowed(
             sentence(
-                "Application {number} names another administrator than the one registered meanwhile; return it.",
+                "Application {number} does not name the institution and its administrator as registered meanwhile "
+                "(`warifu-ca institution show {code}`); return it.",
                 number=filed.number,
+                code=form.institution,
             )
         )
     if form.change.call_back is None and outbox.is_dead(connection, filed.number, NoticeKind.CHANGE_RECEIVED):

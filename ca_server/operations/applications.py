@@ -231,8 +231,10 @@ def approve(
     elif strange(form, institution):
         raise NotAllowed(
             sentence(
-                "Application {number} names another administrator than the one registered meanwhile; return it.",
+                "Application {number} does not name the institution and its administrator as registered meanwhile "
+                "(`warifu-ca institution show {code}`); return it.",
                 number=number,
+                code=form.institution,
             )
         )
     applications.move(connection, before, after, now, by.actor)
@@ -286,6 +288,8 @@ class Course:
     officers: tuple[str | None, str | None, str | None]
     """The names of who filed, examined and approved it."""
     why: str | None
+    is_strange: bool
+    """Whether it names the institution or its administrator otherwise than they are registered by now."""
     registers: bool
     """Whether carrying it out registers its institution, which is not registered yet."""
     beside: tuple[int, ...]
@@ -298,10 +302,12 @@ def course(connection: store.Connection, filed: Filed) -> Course:
     who = tuple(names.get(each or "") for each in (filed.filed_by, filed.examined_by, filed.approved_by))
     why = applications.return_reason(connection, filed.number)
     code = filed.application.institution
-    registers = filed.status in OPEN and institutions.find(connection, code) is None
+    registered, is_open = institutions.find(connection, code), filed.status in OPEN
+    is_strange = is_open and registered is not None and bool(strange(filed.application, registered))
+    registers = is_open and registered is None
     beside = tuple(number for number in applications.open_of(connection, code) if number != filed.number)
     receipt = applications.receipt(connection, filed.number)
-    return Course(*receipt, (who[0], who[1], who[2]), why, registers, beside)
+    return Course(*receipt, (who[0], who[1], who[2]), why, is_strange, registers, beside)
 
 
 def listed(connection: store.Connection, *, only_open: bool = False) -> list[Filed]:

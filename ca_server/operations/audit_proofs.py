@@ -163,7 +163,7 @@ def verify(document: Document, keys: Sequence[NoteKey], earlier: Document | None
                     )
                 )
     except BadProof as error:
-        raise Altered(sentence("The proof does not hold: {error}", error=error)) from error
+        raise Altered(sentence("The proof does not hold: {error}", error=error.args[0])) from error
     except _STRANGE as error:  # whose words may be a stranger's
         raise Altered(sentence("The proof is not written as one is.")) from error
     return Proven(checkpoint, institution=document["institution"], certificates=fingerprints)

@@ -297,3 +297,8 @@ def test_a_closing_day_that_is_no_day_is_named(tmp_path: Path, before: str, afte
 
 def test_a_folder_in_place_of_the_file_is_called_one(tmp_path: Path) -> None:
     assert faults(tmp_path) == ["it is not readable TOML: it is a folder"]
+
+
+def test_a_user_of_the_mail_server_has_a_password(tmp_path: Path) -> None:
+    path = written(tmp_path, ('transport = "smtp"', 'transport = "smtp"\nsmtp_user = "warifu"'))
+    assert any(told == "mail.smtp_user: needs smtp_password_file" for told in faults(path))

@@ -215,12 +215,18 @@ def test_who_decides_sees_whether_an_institution_is_new_and_what_else_of_it_is_u
     first, second = desk.file(an_issuance(1)), desk.file(an_issuance(1))
     elsewhere = desk.file(dataclasses.replace(an_issuance(1), institution=InstitutionCode.parse("F654321")))
 
-    def course(filed: Filed) -> tuple[bool, tuple[int, ...]]:
-        found = desk.records.read(applications.course, filed)
-        return found.registers, found.beside
+    def course(filed: Filed) -> tuple[bool, bool, tuple[int, ...]]:
+        found = desk.records.read(applications.course, desk.show(filed.number))
+        return found.is_strange, found.registers, found.beside
 
-    assert course(first) == (True, (second.number,))
-    assert course(elsewhere) == (True, ())
+    assert course(first) == (False, True, (second.number,))
+    assert course(elsewhere) == (False, True, ())
+    desk.records.write(applications.withdraw, elsewhere.number, ALICE, "a mistake", desk.now)
+    assert course(elsewhere) == (False, False, ())
+    other = desk.file(dataclasses.replace(an_issuance(1), institution_name="もり銀行"))
     desk.approve(first.number)
     desk.carry_out()
-    assert course(second) == (False, ())
+    assert course(second) == (False, False, (other.number,))
+    assert course(other) == (True, False, (second.number,))
+    with pytest.raises(NotAllowed, match="does not name the institution and its administrator as registered"):
+        desk.approve(other.number)

@@ -241,6 +241,34 @@ def test_who_suspends_or_releases_without_a_running_service_is_told_that_relying
     assert run(cli, ["certificate", "suspend", FIRST, "--caller", "山田様", "--reason", "lost", *by]) == LATER
 
 
+def test_what_had_no_certificate_is_not_said_to_be_on_a_list(
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(certificate, "_SECONDS_TO_WAIT", 0.2)
+    lost = ("--reason", "lost", "--caller", "山田様", "--officer", ALICE.id)
+    assert run(cli, ["certificate", "revoke", FIRST, *lost]) == LATER
+    told = capsys.readouterr().out
+    assert "it has no certificate in force" in told
+    assert "Its form is asked for by mail." in told
+
+
+def test_an_application_that_was_long_on_its_way_is_shown_with_a_warning(
+    folder: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    who = ("--administrator-family-name", "山田", "--administrator-given-name", "太郎", "--furigana", "やまだ たろう")
+    form = ("--institution-name", "もり銀行", *who, "--email", "yamada@mori.example", "--count", "1")
+    number = str(command("application", "issue", "F333333", *form, "--officer", ALICE.id)["number"])
+    capsys.readouterr()
+    assert run(cli, ["application", "show", number]) == DONE
+    assert "WARNING" not in capsys.readouterr().out
+    records = raw(load(folder / "warifu.toml").server.database)
+    records.execute("UPDATE application SET applied_on = '2024-05-01' WHERE number = ?", (int(number),))
+    records.commit()
+    records.close()
+    assert run(cli, ["application", "show", number]) == DONE
+    assert "days before it came" in capsys.readouterr().out
+
+
 def test_a_login_that_is_nobodys_is_warned_of(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(cli, ["officer", "add", "田中", "--role", "ra", "--os-user", "nobody-has-this-login"]) == DONE
     assert "nobody-has-this-login is no login of this machine" in capsys.readouterr().err
