@@ -55,10 +55,12 @@ def runs_daily(home: Path) -> bool:
 
 
 def _moment(line: str) -> datetime | None:
+    """Return when an entry was written, None for what somebody else wrote."""
     try:
-        return datetime.fromisoformat(line.partition(" ")[0])
+        moment = datetime.fromisoformat(line.partition(" ")[0])
     except ValueError:
         return None
+    return None if moment.tzinfo is None else moment
 
 
 def _entries(home: Path) -> list[str]:

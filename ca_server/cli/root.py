@@ -163,11 +163,16 @@ def _record(config: Config, action: str, subject: str, **detail: str) -> None:
 
 
 def _root(config: Config, key: Path | None, passphrase_file: Path | None) -> Signer:
-    """Open the root's key, wherever it was brought from its safe. Raises KeysError."""
+    """Open the root's key, wherever it was brought from its safe. Raises Invalid when it is not there, KeysError."""
     folder = config.path.parent
+    place_of_key = key or folder / "root" / "root.key.pem"
+    if not place_of_key.exists():
+        told = sentence(
+            "There is no {path}; bring the root's key from its safe, or say where it is.", path=place_of_key
+        )
+        raise Invalid({"key": told})
     secret = _passphrase(passphrase_file, folder / "secrets" / "root.passphrase")
-    root_key = load_key(key or folder / "root" / "root.key.pem", secret)
-    return Signer(keyring.load_certificate(config.authority.root_certificate), root_key)
+    return Signer(keyring.load_certificate(config.authority.root_certificate), load_key(place_of_key, secret))
 
 
 def _passphrase(named: Path | None, usual: Path) -> str | None:

@@ -154,6 +154,18 @@ def test_one_issuing_ca_at_a_time_is_the_next(command: Command) -> None:
     assert NAME in command("new-issuer", "issuing-3", code=REFUSED)["error"]["detail"]
 
 
+def test_a_root_key_in_its_safe_is_asked_for_before_its_passphrase(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(folder / "root")
+    (folder / "secrets" / "root.passphrase").unlink()
+    capsys.readouterr()
+    assert run(cli, ["root", "crl", "--json"]) == REFUSED
+    told = json.loads(capsys.readouterr().out)["error"]
+    assert set(told["fields"]) == {"key"}
+    assert "from its safe" in told["detail"]
+
+
 def test_another_key_than_the_roots_makes_no_issuing_ca(folder: Path, command: Command, tmp_path: Path) -> None:
     save_key(tmp_path / "other.pem", generate("P-384"), None)
     (tmp_path / "empty").write_text("")

@@ -56,4 +56,6 @@ def test_a_run_in_the_last_day_and_one_a_day_before_are_a_daily_run(
         journal.write_line(tmp_path, ["renew", "exit=0"], ["2026-11-27T00:00:00Z a hook said renew something"])
     monkeypatch.setattr(journal, "now", lambda: today)
     journal.write_line(tmp_path, ["enroll", "exit=0"])
+    with (tmp_path / "log").open("a") as log:
+        log.write("2026-11-27 a person tried renew by hand\n")
     assert journal.runs_daily(tmp_path) is daily
